@@ -1,0 +1,15 @@
+cdef class Channel:
+    cpdef respond(self, int status, bytes reason, list fields, long long length, object data, bint is_end)
+    cpdef write(self, object data, bint is_end)
+    cpdef write_file(self, int fd, long long offset, long long count, bint is_end)
+    cpdef write_trailers(self, list fields)
+    cpdef inform(self, int status, list fields)
+    cpdef abort(self)
+    cpdef want_body(self)
+    cpdef bint is_full(self) except -1
+
+cdef class Answerer:
+    cpdef body_arrived(self)
+    cpdef drained(self)
+    cpdef disconnected(self)
+    cpdef stop(self)

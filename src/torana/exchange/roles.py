@@ -1,0 +1,68 @@
+"""The two roles an exchange talks to, so that nothing here imports upwards (law A).
+
+``Channel`` is played by ``serve`` (it owns the wire and the transport), ``Answerer`` by a gateway or the edge.
+Both are plain base classes: compiled, a call through them is one C call.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torana.wire.events import Fields
+
+
+class Channel:
+    """Way out of an exchange, and the valve of its way in."""
+
+    def respond(self, status: int, reason: bytes | None, fields: Fields, length: int, data: Any, is_end: bool) -> None:
+        """Write the response head and the first body data.
+
+        ``length``: bytes of body that will follow in all; -1 when unknown; -2 when the message has no body at all
+        (1xx, 204, 304 and the answer to HEAD): then ``fields`` already hold what may be said of the length.
+        """
+        raise NotImplementedError
+
+    def write(self, data: Any, is_end: bool) -> None:
+        """Write body data after the head; ``is_end`` ends the message."""
+        raise NotImplementedError
+
+    def write_file(self, fd: int, offset: int, count: int, is_end: bool) -> None:
+        """Write ``count`` bytes of a file after the head; the channel owns ``fd`` from here and closes it."""
+        raise NotImplementedError
+
+    def write_trailers(self, fields: Fields) -> None:
+        """Write the trailer section and end the message."""
+        raise NotImplementedError
+
+    def inform(self, status: int, fields: Fields) -> None:
+        """Write an interim response (1xx) now, ahead of the head (RFC 9110 section 15.2)."""
+        raise NotImplementedError
+
+    def abort(self) -> None:
+        """Cut the message so that the client sees it is incomplete."""
+        raise NotImplementedError
+
+    def want_body(self) -> None:
+        """Body data is wanted: say 100 (Continue) if the client waits for it, and read on if reading was paused."""
+        raise NotImplementedError
+
+    def is_full(self) -> bool:
+        """Whether more is waiting to be written than the high-water mark: the writer should pause."""
+        raise NotImplementedError
+
+
+class Answerer:
+    """Whoever answers; called by the channel's side on the loop's thread."""
+
+    def body_arrived(self) -> None:
+        """Body data or the body's end has been added to the request."""
+
+    def drained(self) -> None:
+        """What waited to be written fell below the low-water mark."""
+
+    def disconnected(self) -> None:
+        """The client is gone, or the response is complete and nobody reads the request any more."""
+
+    def stop(self) -> None:
+        """The server is stopping and the time given to running requests is spent: end now."""

@@ -1,0 +1,1 @@
+"""ASGI 2 and 3 applications."""
