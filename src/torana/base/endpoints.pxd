@@ -1,0 +1,5 @@
+cdef class Endpoints:
+    cdef public tuple client
+    cdef public tuple server
+    cdef public str scheme
+    cdef public dict tls

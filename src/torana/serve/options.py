@@ -1,0 +1,93 @@
+"""What a deployer may say about serving: timers, bounds, identity, log. Values only; ``config`` fills them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torana.wire.http1.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Wall-clock limits in seconds; 0 turns one off. Rates in bytes per second."""
+
+    #: From connect to the first byte of a request.
+    first_byte_s: float = 15.0
+    #: From its first byte to the end of a request head; grows by 1 s for each 500 bytes up to ``head_max_s``.
+    head_s: float = 15.0
+    head_max_s: float = 30.0
+    #: Longest silence within a request body.
+    body_idle_s: float = 30.0
+    #: Least average rate of a request body once ``body_grace_s`` have passed.
+    body_rate: int = 500
+    body_grace_s: float = 20.0
+    #: Longest time without the client taking a byte of the response.
+    write_idle_s: float = 60.0
+    #: Least average rate at which a client must take what waits for it, once ``write_idle_s`` have passed.
+    write_rate: int = 500
+    #: Idle time between two requests of a connection.
+    keep_alive_s: float = 75.0
+    #: Draining after a refusal or an early answer (lingering close).
+    linger_s: float = 1.0
+    #: Longest a PROXY protocol header may take.
+    proxy_header_s: float = 3.0
+    #: Graceful stop: time for running requests, then time after they were told to end.
+    graceful_s: float = 25.0
+    cancel_s: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Counts and sizes; sizes in bytes, 0 means no bound where that is allowed."""
+
+    #: Open connections of this worker; 0 chooses min(10000, 0.8 x RLIMIT_NOFILE).
+    connections: int = 0
+    #: Requests running at once; 0 means as many as connections.
+    concurrency: int = 0
+    #: Requests served by one connection.
+    keep_alive_requests: int = 10_000
+    body_bytes: int = 100 * 1024 * 1024
+    #: Request body read ahead of the application.
+    read_ahead_bytes: int = 64 * 1024
+    #: Unread request body thrown away so that a connection can be kept, or closed without a reset.
+    linger_bytes: int = 64 * 1024
+    #: Stop after this many requests; 0 never.
+    max_requests: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who may speak for a client, and what is said about the server."""
+
+    #: Addresses and networks ("10.0.0.0/8"), "unix", or "*".
+    forwarded_allow_ips: tuple[str, ...] = ("127.0.0.1", "::1", "unix")
+    #: Expect a PROXY protocol header (v1 or v2) on each connection from a trusted hop.
+    proxy_protocol: bool = False
+    server_header: bool = True
+    date_header: bool = True
+    #: Fields added to each response, (name, value).
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLogOptions:
+    """What is written about each request."""
+
+    is_on: bool = True
+    #: "auto" (short and coloured on a terminal, JSON otherwise), "combined", "json", or a format string.
+    format: str = "auto"
+    #: "-" is standard output.
+    file: str = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """Everything of floor ``serve``."""
+
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    bounds: Bounds = field(default_factory=Bounds)
+    limits: Limits = field(default_factory=Limits)
+    identity: Identity = field(default_factory=Identity)
+    access_log: AccessLogOptions = field(default_factory=AccessLogOptions)
+    #: Show the traceback of a failed request to the client (development only).
+    error_pages: bool = False
