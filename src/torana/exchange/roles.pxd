@@ -7,9 +7,16 @@ cdef class Channel:
     cpdef abort(self)
     cpdef want_body(self)
     cpdef bint is_full(self) except -1
+    cpdef lend(self)
+    cpdef wait_drained(self)
+    cpdef give_back(self)
 
 cdef class Answerer:
     cpdef body_arrived(self)
     cpdef drained(self)
     cpdef disconnected(self)
     cpdef stop(self)
+
+cdef class Gateway:
+    cpdef answer(self, object request, object response)
+    cpdef tick(self, double now_s)

@@ -1,7 +1,7 @@
-"""The two roles an exchange talks to, so that nothing here imports upwards (law A).
+"""The roles an exchange talks to, so that nothing here imports upwards (law A).
 
-``Channel`` is played by ``serve`` (it owns the wire and the transport), ``Answerer`` by a gateway or the edge.
-Both are plain base classes: compiled, a call through them is one C call.
+``Channel`` is played by ``serve`` (it owns the wire and the transport), ``Gateway`` and ``Answerer`` by whoever answers:
+one gateway an application, one answerer a request. All are plain base classes: compiled, a call through them is one C call.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Channel:
         raise NotImplementedError
 
     def write_file(self, fd: int, offset: int, count: int, is_end: bool) -> None:
-        """Write ``count`` bytes of a file after the head; the channel owns ``fd`` from here and closes it."""
+        """Write ``count`` (> 0) bytes of a file after the head; the channel owns ``fd`` from here and closes it."""
         raise NotImplementedError
 
     def write_trailers(self, fields: Fields) -> None:
@@ -51,6 +51,27 @@ class Channel:
         """Whether more is waiting to be written than the high-water mark: the writer should pause."""
         raise NotImplementedError
 
+    # For gateways that answer on a thread of their own
+
+    def lend(self) -> None:
+        """From here until ``give_back`` one thread other than the loop's owns the connection; the loop leaves it alone.
+
+        Called on the loop's thread when the request is complete. The thread may then call everything above but
+        ``want_body``.
+        """
+        raise NotImplementedError
+
+    def wait_drained(self) -> None:
+        """Block the owning thread until less waits to be written than the low-water mark.
+
+        Raises ``ClientDisconnected`` when the client is gone or takes nothing for too long.
+        """
+        raise NotImplementedError
+
+    def give_back(self) -> None:
+        """Return the connection to the loop; the answer is complete or aborted. What is unsent, the loop sends."""
+        raise NotImplementedError
+
 
 class Answerer:
     """Whoever answers; called by the channel's side on the loop's thread."""
@@ -66,3 +87,28 @@ class Answerer:
 
     def stop(self) -> None:
         """The server is stopping and the time given to running requests is spent: end now."""
+
+
+class Gateway:
+    """Answers exchanges for one application."""
+
+    def answer(self, request: Any, response: Any) -> None:
+        """Begin to answer: set ``request.answerer`` and return at once. Called on the loop's thread.
+
+        ``request`` is an ``exchange.request.Request``, ``response`` an ``exchange.response.Response``.
+        Must not raise: what goes wrong becomes a 500 or an aborted message.
+        """
+        raise NotImplementedError
+
+    def tick(self, now_s: float) -> None:
+        """Called about once a second on the loop's thread, with the monotonic clock."""
+
+    def running(self) -> int:
+        """How many requests are being answered or wait to be."""
+        return 0
+
+    async def startup(self) -> None:
+        """Make ready before the first connection is accepted; raises ``LoadError`` when the application refuses."""
+
+    async def shutdown(self) -> None:
+        """Called once, after the last exchange is over; never raises."""

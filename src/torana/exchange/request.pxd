@@ -1,0 +1,23 @@
+from torana.base.endpoints cimport Endpoints
+from torana.exchange.roles cimport Answerer, Channel
+from torana.wire.events cimport RequestHead
+
+cdef class Request:
+    cdef public RequestHead head
+    cdef public Endpoints endpoints
+    cdef public Channel channel
+    cdef public Answerer answerer
+    cdef public long long received
+    cdef public Py_ssize_t buffered
+    cdef public bint is_ended
+    cdef public bint is_broken
+    cdef public list trailers
+    cdef object _pieces
+    cdef long long _body_limit
+    cdef Py_ssize_t _read_ahead
+
+    cpdef push(self, bytes data)
+    cpdef end(self, list trailers)
+    cpdef lose(self)
+    cpdef bytes take(self)
+    cpdef bint is_full(self) except -1

@@ -1,0 +1,85 @@
+"""The request half of an exchange: its head, and its body as it arrives.
+
+Bounds the body (limit and read-ahead) and knows whether it is complete. Never here: sockets, framing, interfaces.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from torana.wire.events import WireError
+
+if TYPE_CHECKING:
+    from torana.base.endpoints import Endpoints
+    from torana.exchange.roles import Answerer, Channel
+    from torana.wire.events import Fields, RequestHead
+
+
+class Request:
+    """One request; made when its head is complete, dropped when both halves of the exchange are over."""
+
+    def __init__(
+        self, head: RequestHead, endpoints: Endpoints, channel: Channel, body_limit: int, read_ahead: int
+    ) -> None:
+        self.head = head
+        #: The ends of the connection, already corrected by what trusted hops said.
+        self.endpoints = endpoints
+        self.channel = channel
+        self.answerer: Answerer | None = None
+        #: Bytes of body received in all.
+        self.received = 0
+        #: Bytes of body received and not yet taken.
+        self.buffered = 0
+        #: The body is complete.
+        self.is_ended = head.content_length == 0
+        #: The client is gone: what is missing will never come.
+        self.is_broken = False
+        self.trailers: Fields | None = None
+        self._pieces: deque[bytes] | None = None
+        self._body_limit = body_limit
+        self._read_ahead = read_ahead
+
+    def push(self, data: bytes) -> None:
+        """Add body data; ``WireError`` 413 when the body grows past its limit (counted, never declared)."""
+        size = len(data)
+        self.received += size
+        if self._body_limit and self.received > self._body_limit:
+            raise WireError(413, "body too large", "limit_body")
+        if self._pieces is None:
+            self._pieces = deque()
+        self._pieces.append(data)
+        self.buffered += size
+        if self.answerer is not None:
+            self.answerer.body_arrived()
+
+    def end(self, trailers: Fields) -> None:
+        """The body is complete."""
+        self.trailers = trailers
+        self.is_ended = True
+        if self.answerer is not None:
+            self.answerer.body_arrived()
+
+    def lose(self) -> None:
+        """The client is gone, or the answer is complete: nobody will read or send any more."""
+        if not self.is_broken:
+            self.is_broken = True
+            if self.answerer is not None:
+                self.answerer.disconnected()
+
+    def take(self) -> bytes:
+        """All body data that has arrived; b"" when none is there."""
+        pieces = self._pieces
+        if not pieces:
+            return b""
+        data: bytes = pieces.popleft() if len(pieces) == 1 else b"".join(pieces)
+        pieces.clear()
+        was_full = self.buffered >= self._read_ahead
+        self.buffered = 0
+        if was_full and not self.is_ended:
+            self.channel.want_body()
+        return data
+
+    def is_full(self) -> bool:
+        """Whether reading should pause: the application has not taken what is already here."""
+        return self.buffered >= self._read_ahead

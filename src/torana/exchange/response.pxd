@@ -1,0 +1,35 @@
+from torana.base.headers cimport is_field_value, is_token, lower, tokens
+from torana.exchange.request cimport Request
+from torana.exchange.roles cimport Channel
+from torana.exchange.states cimport after
+
+cdef class Response:
+    cdef public Channel channel
+    cdef public int state
+    cdef public int status
+    cdef public bytes reason
+    cdef public list fields
+    cdef public long long sent
+    cdef public bint wants_close
+    cdef bint _is_head
+    cdef bint _keeps_trailers
+    cdef long long _declared
+    cdef bint _wants_trailers
+    cdef bint _is_bodyless
+    cdef list _trailers
+
+    cpdef start(self, int status, object fields, bytes reason=*, bint trailers=*)
+    cpdef write(self, object data, bint is_last)
+    cpdef bint write_file(self, int fd, long long offset, long long count, bint is_last) except -1
+    cpdef trailers(self, object fields, bint is_last)
+    cpdef hint(self, object links)
+    cpdef bint is_begun(self) except -1
+    cpdef bint is_over(self) except -1
+    cpdef bint replace(self, int status, list fields, bytes body) except -1
+    cpdef abort(self)
+    cpdef lose(self)
+    cdef _send_head(self, object data, Py_ssize_t size, bint is_last)
+    cdef _check_length(self, long long size, bint is_last)
+    cdef _check_field(self, object name, object value)
+    cdef long long _length(self, bytes value) except -1
+    cdef str _out_of_order(self, int state)

@@ -1,0 +1,313 @@
+"""The response half of an exchange: what an application may say, in which order, and what leaves because of it.
+
+Holds the head back until the first body data, so that a failure can still become a 500; settles the body's length;
+never lets a byte out that contradicts the head (RFC 9110 section 6.4, 8.6; RFC 9112 section 6.3).
+Never here: serialising, sockets, interfaces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from torana.base.codes import REASONS
+from torana.base.headers import is_field_value, is_token, lower, tokens
+from torana.exchange.states import (
+    CUT,
+    DATA,
+    DONE,
+    HINT,
+    IDLE,
+    IGNORED,
+    ILLEGAL,
+    LAST_DATA,
+    LAST_DATA_BEFORE_TRAILERS,
+    LAST_TRAILERS,
+    SENDING,
+    START,
+    STARTED,
+    TRAILERS,
+    after,
+)
+
+if TYPE_CHECKING:
+    from torana.exchange.request import Request
+    from torana.exchange.roles import Channel
+    from torana.wire.events import Fields
+
+#: Length unknown until the end; no body at all (see ``Channel.respond``).
+UNKNOWN = -1
+NO_BODY = -2
+
+#: Fields of the connection, not of the message: the wire writes its own (RFC 9110 section 7.6.1).
+_HOP_BY_HOP = frozenset({b"transfer-encoding", b"connection", b"keep-alive", b"proxy-connection", b"upgrade", b"te"})
+
+#: Fields that must not stand in a trailer section (RFC 9110 section 6.5.1).
+_NOT_IN_TRAILERS = frozenset(
+    {
+        b"transfer-encoding", b"content-length", b"host", b"trailer", b"te", b"connection", b"keep-alive", b"upgrade",
+        b"cache-control", b"expect", b"max-forwards", b"pragma", b"range", b"authorization", b"set-cookie", b"cookie",
+        b"www-authenticate", b"proxy-authenticate", b"proxy-authorization", b"content-encoding", b"content-type",
+        b"content-range", b"age", b"date", b"expires", b"location", b"retry-after", b"vary", b"warning",
+    }
+)  # fmt: skip
+
+
+class ApplicationError(RuntimeError):
+    """The application broke the rules of its interface; raised at the call that did it, and nothing was changed."""
+
+
+class ClientDisconnected(OSError):
+    """The client is gone; nobody will read what is sent (ASGI spec, "Disconnected Client - send exception")."""
+
+
+class Response:
+    """One answer. ``fields`` are those of the application, checked; the wire adds framing, date and server."""
+
+    def __init__(self, channel: Channel, request: Request) -> None:
+        self.channel = channel
+        self.state: int = IDLE
+        self.status = 0
+        self.reason: bytes | None = None
+        self.fields: Fields = []
+        #: Body bytes handed to the channel.
+        self.sent = 0
+        #: The application asked for the connection to be closed after this answer.
+        self.wants_close = False
+        self._is_head = request.head.method == "HEAD"
+        self._keeps_trailers = request.head.takes_trailers and request.head.version != "1.0"
+        self._declared = -1
+        self._wants_trailers = False
+        self._is_bodyless = False
+        self._trailers: Fields | None = None
+
+    # What the application says
+
+    def start(
+        self, status: int, fields: Iterable[Sequence[bytes]], reason: bytes | None = None, trailers: bool = False
+    ) -> None:
+        """Set the head; it is sent with the first body data. Raises ``ApplicationError``, then nothing has changed."""
+        state = after(self.state, START)
+        if state >= ILLEGAL:
+            if state == IGNORED:
+                return
+            raise ApplicationError("the response was started already")
+        if state == CUT:
+            raise ClientDisconnected("the client is gone")
+        if status < 200 or status > 599:
+            raise ApplicationError(f"status {status} is not that of a final response (200 to 599)")
+        kept: list[tuple[bytes, bytes]] = []
+        declared = -1
+        wants_close = False
+        for field in fields:
+            name, value = field
+            self._check_field(name, value)
+            size = len(name)
+            # The only names that matter here have these lengths; all others pass at once.
+            if size == 14 or size == 17 or size == 10 or size == 7 or size == 2 or size == 16:
+                lowered = lower(name)
+                if lowered == b"content-length":
+                    length = self._length(value)
+                    if declared >= 0:
+                        if length != declared:
+                            raise ApplicationError("two different content-length fields")
+                        continue
+                    declared = length
+                elif lowered in _HOP_BY_HOP:
+                    if lowered == b"connection" and b"close" in tokens(value):
+                        wants_close = True
+                    continue
+            kept.append((name, value))
+        if status == 204 and declared >= 0:
+            kept = [(name, value) for name, value in kept if lower(name) != b"content-length"]
+            declared = -1
+        self.status = status
+        self.reason = reason
+        self.fields = kept
+        self.wants_close = wants_close
+        self._declared = declared
+        self._is_bodyless = self._is_head or status == 204 or status == 304 or status == 205
+        self._wants_trailers = trailers and declared < 0 and not self._is_bodyless
+        self.state = state
+
+    def write(self, data: Any, is_last: bool) -> None:
+        """Send body data (bytes-like); the first call sends the head too. Raises like ``start``."""
+        size = len(data)
+        waits = self._wants_trailers
+        if is_last:
+            act = LAST_DATA_BEFORE_TRAILERS if waits else LAST_DATA
+        else:
+            act = DATA
+        before = self.state
+        state = after(before, act)
+        if state >= ILLEGAL:
+            if state == IGNORED:
+                return
+            raise ApplicationError(self._out_of_order(before))
+        if state == CUT:
+            raise ClientDisconnected("the client is gone")
+        if self._declared >= 0 and not self._is_bodyless:
+            self._check_length(size, is_last)
+        self.state = state
+        self.sent += size
+        if before == STARTED:
+            self._send_head(data, size, is_last)
+        elif self._is_bodyless:
+            if is_last:
+                self.channel.write(b"", True)
+        elif size or (is_last and not waits):
+            self.channel.write(data, is_last and not waits)
+        if is_last and waits and not self._keeps_trailers:
+            # The client did not say that it keeps trailers: the message ends here, what follows is passed over.
+            self.state = DONE
+            self.channel.write(b"", True)
+
+    def write_file(self, fd: int, offset: int, count: int, is_last: bool) -> bool:
+        """Send up to ``count`` bytes of a file. Returns whether the channel took ``fd``; if not, the caller closes it.
+
+        A file longer than the declared length is cut to it; a shorter one raises, like too little data.
+        """
+        if self.state == STARTED and is_last and self._declared < 0 and not self._is_bodyless:
+            if not self._wants_trailers:
+                self._declared = count
+                self.fields.append((b"content-length", b"%d" % count))
+        elif self._declared >= 0 and count > self._declared - self.sent:
+            count = self._declared - self.sent
+        if self._declared >= 0 and not self._is_bodyless:
+            self._check_length(count, is_last)
+        if self._is_bodyless or count == 0:
+            self.write(b"", is_last)
+            return False
+        self.write(b"", False)
+        if self.state != SENDING:
+            return False
+        self.sent += count
+        if is_last and not self._wants_trailers:
+            self.state = DONE
+            self.channel.write_file(fd, offset, count, True)
+        else:
+            self.channel.write_file(fd, offset, count, False)
+            if is_last:
+                self.write(b"", True)
+        return True
+
+    def trailers(self, fields: Iterable[Sequence[bytes]], is_last: bool) -> None:
+        """Set trailer fields; the last call sends them and ends the message (RFC 9110 section 6.5)."""
+        before = self.state
+        state = after(before, LAST_TRAILERS)
+        if state == IGNORED:
+            return
+        if state == ILLEGAL:
+            raise ApplicationError(
+                "trailers after a head that did not announce them, or before the last body data"
+                if before != TRAILERS
+                else self._out_of_order(before)
+            )
+        if state == CUT:
+            raise ClientDisconnected("the client is gone")
+        kept = []
+        for name, value in fields:
+            self._check_field(name, value)
+            lowered = lower(name)
+            if lowered in _NOT_IN_TRAILERS:
+                raise ApplicationError(f"field {name!r} may not stand in a trailer section")
+            kept.append((lowered, value))
+        self._trailers = kept if self._trailers is None else self._trailers + kept
+        if is_last:
+            self.state = state
+            self.channel.write_trailers(self._trailers)
+
+    def hint(self, links: Iterable[bytes]) -> None:
+        """Send 103 (Early Hints) with these Link values ahead of the head; too late, it is passed over (RFC 8297)."""
+        fields = [(b"link", link) for link in links]
+        for name, value in fields:
+            self._check_field(name, value)
+        state = after(self.state, HINT)
+        if state == CUT:
+            raise ClientDisconnected("the client is gone")
+        if state < ILLEGAL:
+            self.channel.inform(103, fields)
+
+    # What becomes of it
+
+    def is_begun(self) -> bool:
+        """Whether the head has left (or nothing can be said any more), so that no other answer is possible."""
+        return self.state >= SENDING
+
+    def is_over(self) -> bool:
+        """Whether the message is complete or cut."""
+        return self.state >= DONE
+
+    def replace(self, status: int, fields: Fields, body: bytes) -> bool:
+        """Answer this instead of what was started; False when the head has left already."""
+        if self.is_begun():
+            return False
+        self.state = IDLE
+        self.start(status, fields)
+        self.write(body, True)
+        return True
+
+    def abort(self) -> None:
+        """Cut a message that has begun so that nobody takes the part for the whole; nothing when it is over."""
+        if self.state < DONE:
+            self.state = CUT
+            self.channel.abort()
+
+    def lose(self) -> None:
+        """The client is gone: every later act of the application raises ``ClientDisconnected``."""
+        if self.state != DONE:
+            self.state = CUT
+
+    # The rules
+
+    def _send_head(self, data: Any, size: int, is_last: bool) -> None:
+        ends = is_last and not self._wants_trailers
+        if self._is_bodyless:
+            if self.status == 205:
+                # No content, and said so: a recipient may not know the rule (RFC 9110 section 15.3.6).
+                self.fields = [pair for pair in self.fields if lower(pair[0]) != b"content-length"]
+                self.channel.respond(self.status, self.reason, self.fields, 0, b"", is_last)
+                return
+            if self._is_head and is_last and size and self._declared < 0 and self.status != 204 and self.status != 304:
+                self.fields.append((b"content-length", b"%d" % size))
+            self.channel.respond(self.status, self.reason, self.fields, NO_BODY, b"", is_last)
+        elif self._declared >= 0:
+            self.channel.respond(self.status, self.reason, self.fields, self._declared, data, ends)
+        elif ends:
+            self.channel.respond(self.status, self.reason, self.fields, size, data, True)
+        else:
+            self.channel.respond(self.status, self.reason, self.fields, UNKNOWN, data, False)
+
+    def _check_length(self, size: int, is_last: bool) -> None:
+        total = self.sent + size
+        if total > self._declared:
+            raise ApplicationError(f"{total} bytes of body, but content-length says {self._declared}")
+        if is_last and total < self._declared:
+            raise ApplicationError(f"only {total} bytes of body, but content-length says {self._declared}")
+
+    def _check_field(self, name: Any, value: Any) -> None:
+        if type(name) is not bytes or type(value) is not bytes:
+            raise ApplicationError(
+                f"header names and values must be bytes, found {type(name).__name__} and {type(value).__name__}"
+            )
+        if not is_token(name):
+            raise ApplicationError(f"header name {name!r} is not a token")
+        if not is_field_value(value):
+            raise ApplicationError(f"the value of header {name!r} holds a forbidden control character")
+
+    def _length(self, value: bytes) -> int:
+        if not value.isdigit() or len(value) > 18:
+            raise ApplicationError("content-length is not a decimal number")
+        return int(value)
+
+    def _out_of_order(self, state: int) -> str:
+        if state == IDLE:
+            return "body before the response was started"
+        if state == TRAILERS:
+            return "body after the last body: trailers are awaited"
+        return "out of order"
+
+
+def reason_of(status: int) -> bytes:
+    """Standard reason phrase, or b"" for an unregistered status (RFC 9112 section 4)."""
+    return REASONS.get(status, b"")

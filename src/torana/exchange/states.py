@@ -1,0 +1,49 @@
+"""What is legal in an answer, whatever the protocol: one table, which all others ask (law E).
+
+The rows are the states of a response, the columns what an application can do next. HTTP/1 framing has its own table.
+"""
+
+from __future__ import annotations
+
+#: Nothing was said yet.
+IDLE = 0
+#: The head is known and held back, so that a failure can still become a 500.
+STARTED = 1
+#: The head has been handed to the channel.
+SENDING = 2
+#: The body is complete, the trailer section is awaited.
+TRAILERS = 3
+#: The message is complete.
+DONE = 4
+#: The message was cut: the client is gone, or may not take a part for the whole.
+CUT = 5
+
+START = 0
+HINT = 1
+DATA = 2
+LAST_DATA = 3
+LAST_DATA_BEFORE_TRAILERS = 4
+LAST_TRAILERS = 5
+
+#: The act is an error of the application.
+ILLEGAL = 6
+#: The act is too late to matter and is passed over (ASGI: messages after completion are ignored).
+IGNORED = 7
+
+_TABLE = bytes(
+    [
+        # START    HINT      DATA      LAST_DATA  LAST_DATA_BEFORE_TRAILERS  LAST_TRAILERS
+        STARTED, IDLE, ILLEGAL, ILLEGAL, ILLEGAL, ILLEGAL,  # IDLE
+        ILLEGAL, STARTED, SENDING, DONE, TRAILERS, ILLEGAL,  # STARTED
+        ILLEGAL, IGNORED, SENDING, DONE, TRAILERS, ILLEGAL,  # SENDING
+        ILLEGAL, IGNORED, ILLEGAL, ILLEGAL, ILLEGAL, DONE,  # TRAILERS
+        IGNORED, IGNORED, IGNORED, IGNORED, IGNORED, IGNORED,  # DONE
+        CUT, CUT, CUT, CUT, CUT, CUT,  # CUT: the caller turns this into ClientDisconnected
+    ]
+)  # fmt: skip
+_ROWS = _TABLE
+
+
+def after(state: int, act: int) -> int:
+    """State that ``act`` leads to from ``state``; ILLEGAL or IGNORED where it leads nowhere."""
+    return _ROWS[state * 6 + act]
