@@ -1,0 +1,36 @@
+"""The cached clock: read once a batch of events, so that no request pays for the time of day.
+
+``now`` is monotonic seconds; ``date_line`` is a complete Date field line (RFC 9110 section 5.6.7, 6.6.1).
+"""
+
+from __future__ import annotations
+
+import time
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def http_date(epoch_s: float) -> bytes:
+    """An IMF-fixdate, independent of the locale."""
+    year, month, day, hour, minute, second, weekday, _, _ = time.gmtime(epoch_s)
+    text = f"{_DAYS[weekday]}, {day:02} {_MONTHS[month - 1]} {year} {hour:02}:{minute:02}:{second:02} GMT"
+    return text.encode("ascii")
+
+
+class Clock:
+    """Monotonic seconds and the Date line, refreshed by whoever drives the loop."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.date_line = b""
+        self._date_until = 0.0
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the clock; the Date line is made anew at most once a second."""
+        self.now = time.monotonic()
+        if self.now >= self._date_until:
+            wall = time.time()
+            self.date_line = b"date: " + http_date(wall) + b"\r\n"
+            self._date_until = self.now + 1.0 - wall % 1.0

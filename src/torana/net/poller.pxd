@@ -1,0 +1,29 @@
+from torana.net.clock cimport Clock
+
+cdef class Watched:
+    cdef public int fd
+    cdef public double deadline
+    cdef public bint is_last
+
+    cpdef ready(self, int events)
+    cpdef expired(self, double now)
+    cpdef woken(self)
+
+cdef class Poller:
+    cdef public Clock clock
+    cdef public double tick_s
+    cdef public list on_tick
+    cdef list _table
+    cdef object _woken
+    cdef public object _loop
+    cdef object _timer
+
+    cpdef watch(self, Watched watched, int events)
+    cpdef change(self, Watched watched, int events)
+    cpdef forget(self, Watched watched)
+    cpdef serve(self, list batch)
+    cpdef _expire(self, double now)
+
+cdef class EpollPoller(Poller):
+    cdef object _epoll
+    cdef object _poll

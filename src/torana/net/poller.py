@@ -1,0 +1,221 @@
+"""The poller nested in the event loop: one epoll (or kqueue) holds every socket, and the loop watches only that one.
+
+When its descriptor is readable, one batch of ready sockets is served in a row. The same table of watched descriptors
+is the timer structure: each carries one deadline, and a sweep about once a second looks at them all, so that a request
+pays for its timeouts with one assignment. Never here: protocols, buffers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from torana.net.clock import Clock
+
+#: Readiness bits; those of epoll, other pollers translate.
+READ = 0x001
+WRITE = 0x004
+ERROR = 0x008
+HANGUP = 0x010
+#: The peer has sent FIN (EPOLLRDHUP).
+PEER_CLOSED = 0x2000
+
+#: Ready descriptors served before the loop's other work gets its turn.
+BATCH = 256
+
+
+class Watched:
+    """Something with a descriptor, told when it is ready and when its deadline (monotonic seconds, 0 none) is over."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.deadline = 0.0
+        #: Served after all others of a batch: a listener must not hand out a descriptor that a later, stale
+        #: event of the same batch still names.
+        self.is_last = False
+
+    def ready(self, events: int) -> None:
+        """Some of the readiness bits are set."""
+
+    def expired(self, now: float) -> None:
+        """The deadline has passed; set a new one, or 0."""
+
+    def woken(self) -> None:
+        """``Poller.wake`` was called for this, from any thread."""
+
+
+class Poller:
+    """Watches descriptors for the loop that it is attached to. All methods but ``wake`` are for the loop's thread."""
+
+    def __init__(self, clock: Clock, tick_s: float = 1.0) -> None:
+        self.clock = clock
+        self.tick_s = tick_s
+        #: Called after each sweep with the clock's now.
+        self.on_tick: list[Callable[[float], None]] = []
+        self._table: list[Any] = [None] * 256
+        self._woken: deque[Watched] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    # Life
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to serve as a reader of ``loop``."""
+        self._loop = loop
+        self._open()
+        self._timer = loop.call_later(self.tick_s, self._sweep)
+
+    def detach(self) -> None:
+        """Stop serving; descriptors still watched are forgotten, not closed."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._close()
+        self._table = []
+        self._loop = None
+
+    # The table
+
+    def watch(self, watched: Watched, events: int) -> None:
+        """Begin to watch; level-triggered."""
+        fd = watched.fd
+        while fd >= len(self._table):
+            self._table.extend([None] * len(self._table))
+        self._table[fd] = watched
+        self._add(fd, events)
+
+    def change(self, watched: Watched, events: int) -> None:
+        """Watch for other events from now on."""
+        self._change(watched.fd, events)
+
+    def forget(self, watched: Watched) -> None:
+        """Stop watching; must be called before the descriptor is closed."""
+        fd = watched.fd
+        if 0 <= fd < len(self._table) and self._table[fd] is watched:
+            self._table[fd] = None
+            self._remove(fd)
+
+    def watched(self) -> list[Watched]:
+        """All that is watched now."""
+        return [entry for entry in self._table if entry is not None]
+
+    def wake(self, watched: Watched) -> None:
+        """Have ``watched.woken()`` called on the loop's thread; safe from any thread."""
+        self._woken.append(watched)
+        loop = self._loop
+        if loop is not None:
+            loop.call_soon_threadsafe(self._run_woken)
+
+    def later(self, watched: Watched) -> None:
+        """Have ``watched.woken()`` called soon, from the loop's own thread."""
+        self._woken.append(watched)
+        if self._loop is not None:
+            self._loop.call_soon(self._run_woken)
+
+    # The batch
+
+    def serve(self, batch: list[tuple[int, int]]) -> None:
+        """Tell each ready descriptor; what one of them raises is reported and ends nobody else's turn."""
+        self.clock.refresh()
+        last: list[tuple[Watched, int]] | None = None
+        table = self._table
+        size = len(table)
+        for fd, events in batch:
+            watched = table[fd] if fd < size else None
+            if watched is None:
+                continue
+            if watched.is_last:
+                if last is None:
+                    last = []
+                last.append((watched, events))
+                continue
+            try:
+                watched.ready(events)
+            except Exception as error:
+                self._report(watched, error)
+        if last is not None:
+            for watched, events in last:
+                try:
+                    watched.ready(events)
+                except Exception as error:
+                    self._report(watched, error)
+
+    def _run_woken(self) -> None:
+        self.clock.refresh()
+        while self._woken:
+            watched = self._woken.popleft()
+            try:
+                watched.woken()
+            except Exception as error:
+                self._report(watched, error)
+
+    def _sweep(self) -> None:
+        self.clock.refresh()
+        now = self.clock.now
+        self._expire(now)
+        for told in self.on_tick:
+            told(now)
+        if self._loop is not None:
+            self._timer = self._loop.call_later(self.tick_s, self._sweep)
+
+    def _expire(self, now: float) -> None:
+        for index in range(len(self._table)):
+            watched = self._table[index]
+            if watched is not None and 0.0 < watched.deadline <= now:
+                try:
+                    watched.expired(now)
+                except Exception as error:
+                    self._report(watched, error)
+
+    def _report(self, watched: Watched, error: Exception) -> None:
+        if self._loop is not None:
+            self._loop.call_exception_handler(
+                {"message": f"error while serving {type(watched).__name__}", "exception": error}
+            )
+
+    # What each kind of poller does in its own way
+
+    def _open(self) -> None:
+        raise NotImplementedError
+
+    def _close(self) -> None:
+        raise NotImplementedError
+
+    def _add(self, fd: int, events: int) -> None:
+        raise NotImplementedError
+
+    def _change(self, fd: int, events: int) -> None:
+        raise NotImplementedError
+
+    def _remove(self, fd: int) -> None:
+        raise NotImplementedError
+
+
+class EpollPoller(Poller):
+    """Linux."""
+
+    def _open(self) -> None:
+        assert self._loop is not None
+        self._epoll = select.epoll()
+        self._poll = self._epoll.poll
+        self._loop.add_reader(self._epoll.fileno(), self._run)
+
+    def _close(self) -> None:
+        if self._loop is not None:
+            self._loop.remove_reader(self._epoll.fileno())
+        self._epoll.close()
+
+    def _run(self) -> None:
+        self.serve(self._poll(0, BATCH))
+
+    def _add(self, fd: int, events: int) -> None:
+        self._epoll.register(fd, events)
+
+    def _change(self, fd: int, events: int) -> None:
+        self._epoll.modify(fd, events)
+
+    def _remove(self, fd: int) -> None:
+        self._epoll.unregister(fd)
