@@ -1,14 +1,26 @@
 """Build script: Cython compiles every ``.py`` under ``src/torana`` that has a ``.pxd`` beside it.
 
-``TORANA_PURE=1`` compiles nothing. A machine without a compiler or Python headers gets the pure build and a clear word.
+All of them or none: a tree is compiled or it is pure, never half of each.
+
+``TORANA_PURE=1`` compiles nothing. A machine without a compiler or Python's headers gets the pure build and is told why
+(lines that begin with ``torana-build:``; pip shows them with ``-v``). ``TORANA_BUILD_STRICT=1`` makes a failure of the
+compilation itself, on a machine that has all it needs, an error: for developers and for whoever makes wheels. So does
+``python setup.py build_ext``, which asks for nothing but the compiled modules.
 """
 
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 DIRECTIVES = {
     "language_level": 3,
@@ -19,24 +31,125 @@ DIRECTIVES = {
     "initializedcheck": False,
 }
 
+# Later flags win over those Python itself was built with: no debug information, which triples build time and size.
+COMPILE_ARGS = ["-O2", "-g0"]
 
-def extensions() -> list[object]:
+# Commands that want compiled modules; the others (egg_info, sdist, ...) must not pay for them.
+BUILD_COMMANDS = {"bdist_wheel", "build", "build_ext", "develop", "editable_wheel", "install"}
+
+IS_STRICT = os.environ.get("TORANA_BUILD_STRICT") == "1" or "build_ext" in sys.argv
+
+HOW_TO_INSTALL = (
+    "  Debian, Ubuntu:  apt install gcc libc6-dev python3-dev",
+    "  Fedora, RHEL:    dnf install gcc python3-devel",
+    "  Alpine:          apk add gcc musl-dev python3-dev",
+    "  macOS:           xcode-select --install",
+)
+
+
+def say(*lines: str) -> None:
+    """Print lines that the Makefile (and a reader of ``pip install -v``) can find again."""
+    for line in lines:
+        print(f"torana-build: {line}", file=sys.stderr, flush=True)
+
+
+def compiles(compiler: list[str], source: str, *flags: str) -> bool:
+    """Whether ``compiler`` turns ``source`` into an object file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "probe.c")
+        path.write_text(source)
+        command = [*compiler, *flags, "-c", str(path), "-o", str(path.with_suffix(".o"))]
+        try:
+            return subprocess.run(command, capture_output=True, timeout=60).returncode == 0
+        except (OSError, subprocess.SubprocessError):
+            return False
+
+
+def what_is_missing() -> str | None:
+    """Name what this machine lacks for the compiled build, or None."""
+    try:
+        import Cython  # noqa: F401
+    except ImportError:
+        return "Cython is not installed (it comes by itself unless build isolation is off)"
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    includes = {sysconfig.get_path("include"), sysconfig.get_path("platinclude")}
+    if compiles(compiler, "#include <Python.h>\nint probe;\n", *(f"-I{path}" for path in includes)):
+        return None
+    if not compiles(compiler, "int probe;\n"):
+        return f"no working C compiler (tried {shlex.join(compiler)!r})"
+    if not compiles(compiler, "#include <stdlib.h>\nint probe;\n"):
+        return "the C library's headers (stdlib.h) are not installed"
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return f"the headers of Python {version} (Python.h) are not in {sysconfig.get_path('include')}"
+
+
+def go_pure(reason: str, *advice: str) -> None:
+    """Say why this build is pure, and what would change it."""
+    say(f"THE PURE PYTHON BUILD OF TORANA IS USED: {reason}.", "It does all the compiled build does, slower.", *advice)
+
+
+def extensions() -> list[Extension]:
+    """The modules to compile, already translated to C; none when this is to be the pure build."""
     if os.environ.get("TORANA_PURE") == "1":
         return []
+    missing = what_is_missing()
+    if missing is not None:
+        go_pure(missing, "For the compiled build install what is missing, then torana again:", *HOW_TO_INSTALL)
+        return []
     from Cython.Build import cythonize
-    from setuptools import Extension
 
     sources = sorted(path.with_suffix(".py") for path in Path("src/torana").rglob("*.pxd"))
-    return cythonize(
-        [
-            Extension(".".join(path.relative_to("src").with_suffix("").parts), [str(path)], extra_compile_args=["-O2", "-g0"])
-            for path in sources
-            if path.exists() and path.name != "__init__.py"
-        ],
-        compiler_directives=DIRECTIVES,
-        build_dir="build/cython",
-        nthreads=2,
+    modules = [
+        Extension(".".join(path.relative_to("src").with_suffix("").parts), [str(path)], extra_compile_args=COMPILE_ARGS)
+        for path in sources
+        if path.exists() and path.name != "__init__.py"
+    ]
+    try:
+        translated: list[Extension] = cythonize(
+            modules, compiler_directives=DIRECTIVES, build_dir="build/cython", nthreads=os.cpu_count() or 1
+        )
+    except Exception as problem:
+        compilation_failed("Cython", problem)
+        return []
+    return translated
+
+
+def compilation_failed(tool: str, problem: Exception) -> None:
+    """Fall back to the pure build, or fail when that is asked for."""
+    reason = f"{tool} failed ({type(problem).__name__}: {str(problem).strip() or 'see above'})"
+    if IS_STRICT:
+        raise SystemExit(f"torana-build: {reason}") from None
+    go_pure(reason)
+
+
+class BuildAllOrNone(build_ext):
+    """Compiles into a folder of its own, kept for the next time, and takes the modules over when all are there."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count() or 1
+
+    def run(self) -> None:
+        wanted, self.build_lib = self.build_lib, str(Path(self.build_temp, "modules"))
+        try:
+            super().run()  # With --inplace this copies into src, again only when all are there.
+            built = [self.get_ext_fullpath(extension.name) for extension in self.extensions] if not self.inplace else []
+            made_in = self.build_lib
+        except Exception as problem:
+            compilation_failed("the C compiler", problem)
+            self.extensions = []
+            return
+        finally:
+            self.build_lib = wanted
+        for path in built:
+            target = Path(wanted, Path(path).relative_to(made_in))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, target)
+
+
+# The guard matters: Cython's worker processes may import this file again.
+if __name__ == "__main__":
+    setup(
+        ext_modules=extensions() if BUILD_COMMANDS & set(sys.argv) else [],
+        cmdclass={"build_ext": BuildAllOrNone},
     )
-
-
-setup(ext_modules=extensions())

@@ -3,3 +3,4 @@ cdef class Endpoints:
     cdef public tuple server
     cdef public str scheme
     cdef public dict tls
+    cdef public tuple memo

@@ -1,5 +1,5 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.errno cimport EAGAIN, EINTR, EWOULDBLOCK, errno
+from libc.errno cimport EAGAIN, EINTR, errno
 
 from torana.net.clock cimport Clock
 from torana.net.poller cimport Poller, Watched
@@ -23,7 +23,7 @@ cdef inline Py_ssize_t _send(int fd, bytes data, Py_ssize_t offset) noexcept:
     return c_send(fd, PyBytes_AS_STRING(data) + offset, PyBytes_GET_SIZE(data) - offset, 0)
 
 cdef inline bint _would_block() noexcept:
-    return errno == EAGAIN or errno == EWOULDBLOCK or errno == EINTR
+    return errno == EAGAIN or errno == EINTR
 
 cdef class FilePiece:
     cdef public int fd
@@ -63,10 +63,13 @@ cdef class Transport(Watched):
     cpdef write_file(self, int fd, long long offset, long long count)
     cpdef flush(self)
     cpdef bint is_full(self) except -1
-    cpdef bint wait_drained(self, double timeout_s) except -1
+    cpdef bint wait_drained(self, double timeout_s, long long rate) except -1
+    cpdef Py_ssize_t unread(self) except -1
+    cpdef bint has_unread(self) except -1
     cpdef close_when_drained(self)
     cpdef shutdown_write(self)
     cpdef close(self)
+    cpdef release(self)
     cpdef reset(self)
     cpdef lend(self)
     cpdef bint give_back(self) except -1
@@ -75,12 +78,12 @@ cdef class Transport(Watched):
     cpdef Py_ssize_t send_some(self, object data, Py_ssize_t offset) except -2
     cpdef Py_ssize_t send_file_some(self, FilePiece piece) except -2
     cpdef bint _flush_file(self, FilePiece piece) except -1
-    cpdef _begin_blocked(self, Py_ssize_t sent)
+    cpdef _begin_blocked(self)
     cpdef _note_progress(self, Py_ssize_t sent)
-    cpdef _enqueue(self, object piece, Py_ssize_t offset, Py_ssize_t size)
+    cpdef _enqueue(self, object piece, Py_ssize_t size)
     cpdef _after_flush(self)
     cpdef _set_interest(self, int interest)
     cpdef _drop_queue(self)
-    cpdef _lose_soon(self)
+    cpdef lose_soon(self)
     cpdef _lose(self)
     cpdef bint is_lost(self) except -1

@@ -8,9 +8,13 @@ Never here: protocols, timeouts' meaning, TLS (``secure.py`` overrides ``recv``,
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import socket
+import sys
+import termios
+import time
 from collections import deque
 from typing import Any, Protocol
 
@@ -170,8 +174,12 @@ class Transport(Watched):
                 return
             if sent < 0:
                 return
-            self._begin_blocked(sent)
-        self._enqueue(data if type(data) is bytes else bytes(memoryview(data)[sent:]), sent, size - sent)
+            self._begin_blocked()
+            if type(data) is bytes:
+                self._offset = sent
+        if type(data) is not bytes:
+            data = bytes(memoryview(data)[sent:])
+        self._enqueue(data, size - sent)
 
     def write_framed(self, head: bytes, data: Any, tail: bytes) -> None:
         """Send three parts in a row, without copying a large middle one more often than needed."""
@@ -191,8 +199,8 @@ class Transport(Watched):
             piece.close()
             return
         if not self._queue:
-            self._begin_blocked(0)
-        self._enqueue(piece, 0, self._high)
+            self._begin_blocked()
+        self._enqueue(piece, self._high)
         self.flush()
 
     def flush(self) -> None:
@@ -225,15 +233,32 @@ class Transport(Watched):
             return True
         return False
 
-    def wait_drained(self, timeout_s: float) -> bool:
-        """Block the borrowing thread until less than the low-water mark waits; False when that took too long."""
+    def wait_drained(self, timeout_s: float, rate: int) -> bool:
+        """Block the borrowing thread until less than the low-water mark waits.
+
+        False when the peer takes nothing for ``timeout_s`` (0: no limit), or less than ``rate`` bytes/s beyond that.
+        """
         poll = select.poll()
         poll.register(self.fd, select.POLLOUT)
+        started = time.monotonic()
+        taken = self.blocked_sent
         while self.waiting > self._low and not self._is_lost:
             if not poll.poll(timeout_s * 1000 if timeout_s else None):
                 return False
             self.flush()
+            elapsed = time.monotonic() - started
+            if timeout_s and elapsed > timeout_s and self.blocked_sent - taken < rate * elapsed:
+                return False
         return True
+
+    def unread(self) -> int:
+        """Bytes that have arrived and were not read yet."""
+        count = fcntl.ioctl(self.fd, termios.FIONREAD, b"\0\0\0\0")
+        return int.from_bytes(count, sys.byteorder)
+
+    def has_unread(self) -> bool:
+        """Whether something has arrived that was not read yet."""
+        return not self.is_closed and self.unread() > 0
 
     def close_when_drained(self) -> None:
         """Close once all that waits is written."""
@@ -256,6 +281,13 @@ class Transport(Watched):
         self.poller.forget(self)
         self._drop_queue()
         self.sock.close()
+
+    def release(self) -> socket.socket:
+        """Let go of the socket, open and unwatched; this transport is finished."""
+        self.is_closed = True
+        self.deadline = 0.0
+        self.poller.forget(self)
+        return self.sock
 
     def reset(self) -> None:
         """Close with a TCP reset, so that the peer cannot take a part for the whole."""
@@ -312,14 +344,14 @@ class Transport(Watched):
                     return sent
                 if _would_block():
                     return 0
-                self._lose_soon()
+                self.lose_soon()
                 return -1
         try:
             return self.sock.send(memoryview(data)[offset:] if offset else data)
         except _WOULD_BLOCK:
             return 0
         except OSError:
-            self._lose_soon()
+            self.lose_soon()
             return -1
 
     def send_file_some(self, piece: FilePiece) -> int:
@@ -329,10 +361,10 @@ class Transport(Watched):
         except _WOULD_BLOCK:
             return 0
         except OSError:
-            self._lose_soon()
+            self.lose_soon()
             return -1
         if sent == 0:
-            self._lose_soon()
+            self.lose_soon()
             return -1
         return sent
 
@@ -349,7 +381,8 @@ class Transport(Watched):
         piece.close()
         return True
 
-    def _begin_blocked(self, sent: int) -> None:
+    def _begin_blocked(self) -> None:
+        self._offset = 0
         self.blocked_since = self.last_progress = self.clock.now
         self.blocked_sent = 0
 
@@ -358,9 +391,7 @@ class Transport(Watched):
             self.last_progress = self.clock.now
             self.blocked_sent += sent
 
-    def _enqueue(self, piece: Any, offset: int, size: int) -> None:
-        if not self._queue:
-            self._offset = offset if type(piece) is bytes and offset < len(piece) and size < len(piece) else 0
+    def _enqueue(self, piece: Any, size: int) -> None:
         self._queue.append(piece)
         self.waiting += size
         if not self.is_lent:
@@ -392,7 +423,7 @@ class Transport(Watched):
         self._queue.clear()
         self.waiting = 0
 
-    def _lose_soon(self) -> None:
+    def lose_soon(self) -> None:
         # Found while writing: the writer must first return, so the owner is told from the loop.
         if not self._is_lost:
             self._is_lost = True

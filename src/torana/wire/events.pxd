@@ -18,6 +18,4 @@ cdef class EndOfBody:
 cdef class Mark:
     cdef readonly str name
 
-cdef Mark NEED_DATA
-cdef Mark PAUSED
-cdef Mark CLOSED
+# The marks themselves stay Python globals: a C global cannot be imported by the pure spelling `from ... import`.

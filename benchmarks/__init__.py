@@ -1,0 +1,1 @@
+"""Measurements of Torana beside its peers. Never imported by `torana`, never a gate in the test suite."""

@@ -1,0 +1,44 @@
+"""``torana check``: load configuration and application and say what would run, without serving."""
+
+from __future__ import annotations
+
+import click
+
+from torana.cli.flags import SettingsCommand, said, said_app
+from torana.config.assemble import addresses, assemble, changed_limits
+from torana.config.check import check
+from torana.config.origin import Rank
+from torana.config.sources import gather
+
+
+@click.command("check", cls=SettingsCommand, options_metavar="[SETTINGS]")
+@click.argument("app", required=False)
+@click.pass_context
+def command(ctx: click.Context, app: str | None, **_: object) -> None:
+    """Load configuration and application, and say what would run.
+
+    Takes the arguments of torana run. Ends with 0 if that could start, 2 if the configuration is wrong and 3 if the
+    application cannot be loaded. Nothing is bound and no request is served.
+    """
+    settings = check(gather(said_app(app) + said(ctx)))
+    plan = assemble(settings)
+    from torana.process.worker import load_application
+
+    application = load_application(plan.application)
+    rows = [
+        ("application", f"{application.name} ({application.found})"),
+        ("interface", f"{application.interface}: {application.why}"),
+        *[("listens on", address) for address in addresses(plan)],
+        ("workers", str(plan.process.workers)),
+        *([("threads", str(plan.gateway.threads or "auto"))] if application.interface == "wsgi" else []),
+        ("event loop", plan.process.loop),
+        *[(name, f"{value} (default {default})") for name, value, default in changed_limits(plan)],
+    ]
+    origins = [chosen.origin for chosen in settings.chosen.values()]
+    sources = sorted({origin.place.partition(", line")[0] for origin in origins if origin.rank is Rank.FILE})
+    rows += [("settings from", source) for source in sources]
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(f"{name:<{width}}  {value}")
+    for notice in plan.notices:
+        print(f"Note: {notice}")

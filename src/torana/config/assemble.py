@@ -1,0 +1,133 @@
+"""From checked settings to the ``Plan``: each value into the option it fills, and the few that must be combined."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from torana.base.errors import ConfigError
+from torana.config.check import Settings, check
+from torana.config.server_kinds import address
+from torana.config.setting import option_at
+from torana.config.settings import BY_NAME, SETTINGS
+from torana.config.sources import Gathered
+from torana.net.options import TlsOptions
+from torana.process.plan import Plan
+
+
+def plan_from(gathered: Gathered) -> Plan:
+    """Check what was said and make the plan of it; raises ``ConfigError``."""
+    return assemble(check(gathered))
+
+
+def assemble(settings: Settings) -> Plan:
+    """The plan that checked settings mean; raises ``ConfigError`` where they contradict each other."""
+    notices = list(settings.notices)
+    tree = _tree_of_options(settings)
+    tree["process"]["systemd"] = settings.systemd
+    listen = tree["net"].setdefault("listen", {})
+    listen["binds"] = _binds(settings, notices)
+    tls = listen.pop("tls", {})
+    if tls.get("certfile"):
+        listen["tls"] = TlsOptions(**tls)
+    if settings["workers"] == 0:
+        # What "auto" comes to while there is one worker only.
+        tree["process"]["workers"] = 1
+        notices.append("workers = auto: this version runs one worker")
+    _move_neighbours(settings, tree)
+    _spread_max_requests(settings, tree)
+    filled: Plan = _filled(Plan(notices=tuple(notices)), tree)
+    return filled
+
+
+def _tree_of_options(settings: Settings) -> dict[str, Any]:
+    """The options that were said, nested as the plan is."""
+    tree: dict[str, Any] = {"net": {}, "process": {}, "serve": {}}
+    for setting in SETTINGS:
+        if not setting.fills or not settings.is_set(setting.name):
+            continue
+        *branches, leaf = setting.fills.split(".")
+        branch = tree
+        for name in branches:
+            branch = branch.setdefault(name, {})
+        branch[leaf] = settings[setting.name]
+    return tree
+
+
+def _filled(options: Any, tree: dict[str, Any]) -> Any:
+    """A copy of frozen options with the values of a tree."""
+    changes = {
+        name: _filled(getattr(options, name), value) if isinstance(value, dict) else value
+        for name, value in tree.items()
+    }
+    return replace(options, **changes) if changes else options
+
+
+def _binds(settings: Settings, notices: list[str]) -> tuple[str, ...]:
+    """Where to listen: ``bind``, or ``host`` and ``port``, whichever was said louder."""
+    bind = settings.origin("bind")
+    rival = max((settings.origin(name) for name in ("host", "port")), key=lambda origin: origin.rank)
+    if settings["bind"] and bind.rank > rival.rank:
+        return tuple(settings["bind"])
+    if settings["bind"] and bind.rank is rival.rank:
+        raise ConfigError(f"say either bind ({bind.place}) or host and port ({rival.place}), not both")
+    if settings["bind"]:
+        notices.append(f"{rival.place} replaces the bind of {bind.place}")
+    return (_host_and_port(settings),)
+
+
+def _host_and_port(settings: Settings) -> str:
+    host, port = settings["host"], settings["port"]
+    if ":" in host and not host.startswith("["):
+        host = f"[{host}]"
+    try:
+        return str(address().read(f"{host}:{port}"))
+    except ValueError as error:
+        raise ConfigError(f"host ({settings.origin('host').place}): found {settings['host']!r}: {error}") from None
+
+
+def _move_neighbours(settings: Settings, tree: dict[str, Any]) -> None:
+    """A default gives way to a value that was said: who allows heads 60 s does not mean "but at most 30"."""
+    pairs = (("timeout_head", "timeout_head_max", 1), ("limit_write_resume", "limit_write_buffer", 4))
+    for lesser, greater, share in pairs:
+        low, high = settings[lesser], settings[greater]
+        if not high or low <= high:
+            continue
+        moved, value = (greater, low) if settings.is_set(lesser) else (lesser, high // share)
+        *branches, leaf = BY_NAME[moved].fills.split(".")
+        branch = tree
+        for name in branches:
+            branch = branch.setdefault(name, {})
+        branch[leaf] = value
+
+
+def _spread_max_requests(settings: Settings, tree: dict[str, Any]) -> None:
+    """Add chance to ``max_requests``, so that servers started together do not stop together."""
+    count = settings["max_requests"]
+    jitter = settings["max_requests_jitter"]
+    jitter = count // 10 if jitter is None else jitter
+    if count and jitter:
+        import random  # only here: start-up is counted in milliseconds
+
+        tree["serve"].setdefault("bounds", {})["max_requests"] = count + random.randint(0, jitter)
+
+
+def changed_limits(plan: Plan) -> list[tuple[str, str, str]]:
+    """The timers and bounds that differ from their defaults: (name, value, default), as text."""
+    changed = []
+    for setting in SETTINGS:
+        if setting.section in ("Timeouts", "Limits") and setting.fills:
+            value = option_at(plan, setting.fills)
+            if value != setting.default_value:
+                changed.append((setting.name, setting.show(value), setting.show(setting.default_value)))
+    return changed
+
+
+
+
+def addresses(plan: Plan) -> list[str]:
+    """Where a plan listens, as URLs."""
+    from torana.net.address import parse_address
+
+    is_tls = plan.net.listen.tls is not None
+    return [parse_address(bind).describe(is_tls=is_tls) for bind in plan.net.listen.binds]

@@ -1,0 +1,49 @@
+"""Flags of gunicorn and uvicorn that mean nothing here, each with what to do instead.
+
+They are refused like any unknown flag, because to accept and ignore one would be a lie; but the refusal helps.
+"""
+
+from __future__ import annotations
+
+_ALWAYS_ASYNC = "leave it out: Torana finds out itself whether an application is ASGI or WSGI"
+_WEBSOCKET = "leave it out: this version does not speak WebSocket"
+_SUPERVISED = "leave it out: run the server under systemd, a container or another supervisor"
+_COLOR = "say --color always or --color never"
+
+FOREIGN: dict[str, str] = {
+    "worker_class": _ALWAYS_ASYNC,
+    "k": _ALWAYS_ASYNC,
+    "timeout": "say which: --timeout-head, --timeout-body, --timeout-write, --timeout-keep-alive or another --timeout-...",
+    "t": "say which: --timeout-head, --timeout-body, --timeout-write, --timeout-keep-alive or another --timeout-...",
+    "daemon": _SUPERVISED,
+    "D": _SUPERVISED,
+    "name": "leave it out",
+    "n": "leave it out",
+    "chdir": "say --app-dir",
+    "env": "say --env-file, or set the variable before the command",
+    "e": "say --env-file, or set the variable before the command",
+    "worker_tmp_dir": "leave it out: no heartbeat file is used",
+    "error_logfile": "redirect standard error instead",
+    "log_file": "redirect standard error instead",
+    "capture_output": "redirect standard error instead",
+    "access_logformat_json": "say --access-log-format json",
+    "proxy_headers": "leave it out: headers of the hops in --forwarded-allow-ips are believed",
+    "no_proxy_headers": "say --forwarded-allow-ips '' to believe nobody",
+    "proxy_allow_from": "say --forwarded-allow-ips",
+    "use_colors": _COLOR,
+    "no_use_colors": _COLOR,
+    "ws": _WEBSOCKET,
+    "ws_max_size": _WEBSOCKET,
+    "ws_max_queue": _WEBSOCKET,
+    "ws_ping_interval": _WEBSOCKET,
+    "ws_ping_timeout": _WEBSOCKET,
+    "ws_per_message_deflate": _WEBSOCKET,
+    "ssl_version": "leave it out: TLS 1.2 and newer are spoken",
+    "ssl_ca_path": "say --ca-certs",
+    "reuse_port": "leave it out",
+    "reload_delay": "leave it out",
+    "reload_engine": "leave it out: watchfiles is used where it is installed",
+    "reload_extra_file": "say --reload-include",
+    "wsgi": "say --interface wsgi",
+    "workers_kill_timeout": "say --timeout-graceful",
+}

@@ -1,0 +1,13 @@
+from torana.exchange.response cimport Response
+from torana.gateway.asgi.waiters cimport Waiters
+
+cdef class Answer:
+    cdef Response _response
+    cdef Waiters _waiters
+    cdef bint _is_debug
+
+    cpdef wake(self)
+    cdef _start(self, dict message)
+    cdef _other(self, object kind, dict message)
+    cdef _send_path(self, dict message)
+    cdef _send_file(self, dict message)

@@ -1,0 +1,33 @@
+from torana.exchange.request cimport Request
+from torana.exchange.response cimport Response
+from torana.exchange.roles cimport Answerer, Gateway
+from torana.gateway.asgi.answer cimport Answer
+from torana.gateway.asgi.body cimport Body
+from torana.gateway.asgi.describe cimport http_scope
+
+cdef class AsgiGateway(Gateway):
+    cdef public object app
+    cdef public object options
+    cdef public object error_page
+    cdef public str root_path
+    cdef public bint is_debug
+    cdef public dict state
+    cdef public set calls
+    cdef object _lifespan
+    cdef object _context
+    cdef object _loop
+    cdef object _make_task
+
+cdef class HttpCall(Answerer):
+    cdef public AsgiGateway gateway
+    cdef public Request request
+    cdef public Response response
+    cdef public Body body
+    cdef public Answer reply
+    cdef public object task
+    cdef bint _is_stopped
+
+    cdef _left_open(self)
+    cdef _fail(self, object error)
+    cdef _answer_error(self, object error)
+    cdef _log(self, str what, object error)

@@ -1,0 +1,5 @@
+cdef class Waiters:
+    cdef list _futures
+
+    cpdef add(self)
+    cpdef wake(self)

@@ -1,0 +1,32 @@
+"""From an application object to the gateway that calls it. Each gateway is imported only when it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torana.exchange.roles import Gateway
+from torana.gateway.detect import ASGI2, WSGI
+from torana.gateway.options import GatewayOptions
+
+ErrorPage = Callable[[BaseException], tuple[list[tuple[bytes, bytes]], bytes]]
+
+
+def build(app: Any, interface: str, options: GatewayOptions, error_page: ErrorPage | None = None) -> Gateway:
+    """The gateway for ``app``. ``interface``: "asgi3", "asgi2" or "wsgi", as ``detect`` names them."""
+    if interface == WSGI:
+        from torana.gateway.wsgi.call import WsgiGateway
+
+        return WsgiGateway(app, options, error_page)
+    from torana.gateway.asgi.call import AsgiGateway
+
+    return AsgiGateway(_as_asgi3(app) if interface == ASGI2 else app, options, error_page)
+
+
+def _as_asgi3(app: Any) -> Any:
+    """An ASGI 2 application (scope first, then receive and send) as an ASGI 3 one."""
+
+    async def single_callable(scope: Any, receive: Any, send: Any) -> None:
+        await app(scope)(receive, send)
+
+    return single_callable

@@ -1,0 +1,39 @@
+cimport cython
+
+from torana.base.headers cimport lower
+from torana.exchange.response cimport Response
+from torana.exchange.roles cimport Channel
+
+cdef dict _STATUSES
+
+cdef class Answer:
+    cdef Response _response
+    cdef Channel _channel
+    cdef bint _is_head
+    cdef bint _takes_hints
+    cdef bint _is_called
+    cdef bint _is_bodyless
+    cdef long long _left
+    cdef public bint is_stopped
+    cdef public bint has_excess
+
+    cpdef send(self, object result)
+    cpdef end(self)
+    @cython.locals(response=Response)
+    cdef _send_each(self, object result)
+    @cython.locals(left=cython.longlong)
+    cdef _send_only(self, object block)
+    @cython.locals(response=Response, left=cython.longlong, size=cython.longlong)
+    cdef _send(self, bytes block)
+    @cython.locals(response=Response, position=cython.longlong, count=cython.longlong)
+    cdef bint _send_file(self, object wrapper) except -1
+    cdef _check_started(self)
+    @cython.locals(fields=list)
+    cdef list _fields(self, object headers)
+
+cdef bytes _block(object block)
+cdef str _text(object text)
+cdef Py_ssize_t _length(object result) except? -1
+cdef bytes _name(str name)
+cdef bytes _latin(str name, str text)
+cdef tuple _status(object status)

@@ -1,0 +1,82 @@
+"""The request body as ``wsgi.input``: kept in memory while it is small, then in a temporary file without a name.
+
+A thread is taken only when the body is complete, so nothing here blocks on a client; a client that is lost before
+means that the application is not called at all. Never here: limits of the whole body (``exchange/request.py``).
+PEP 3333 "Input and Error Streams".
+"""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from typing import IO
+
+#: Pieces written to disk at once, so that the loop is not held up for long.
+_STEP_BYTES = 64 * 1024
+
+
+class Spool:
+    """Takes the body as it arrives; then opened once for the application."""
+
+    def __init__(self, memory_bytes: int) -> None:
+        self._memory_bytes = memory_bytes
+        self._only = b""
+        self._buffer: io.BytesIO | None = None
+        self._file: io.FileIO | None = None
+        #: Bytes taken so far.
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        """Add body data; ``OSError`` when the disk does not take it."""
+        self.size += len(data)
+        if self._file is not None:
+            _write_all(self._file, data)
+        elif self.size > self._memory_bytes:
+            self._spill(data)
+        elif self._buffer is not None:
+            self._buffer.write(data)
+        elif self._only:
+            # Many small pieces must not each cost an object.
+            self._buffer = io.BytesIO()
+            self._buffer.write(self._only)
+            self._buffer.write(data)
+            self._only = b""
+        else:
+            self._only = data
+
+    def open(self) -> IO[bytes]:
+        """The body from its beginning: seekable, BufferedReader-like, ending where the body ends."""
+        if self._file is not None:
+            self._file.seek(0)
+            return io.BufferedReader(self._file, _STEP_BYTES)
+        if self._buffer is not None:
+            self._buffer.seek(0)
+            return self._buffer
+        return io.BytesIO(self._only)
+
+    def discard(self) -> None:
+        """Give the disk space back; whatever still reads the file then fails."""
+        file, self._file = self._file, None
+        self._only = b""
+        self._buffer = None
+        if file is not None:
+            file.close()
+
+    def _spill(self, data: bytes) -> None:
+        # Unbuffered: what is written is on its way, and reading it later needs no second copy.
+        self._file = tempfile.TemporaryFile(buffering=0, prefix="torana-")  # noqa: SIM115 - closed by discard
+        if self._buffer is not None:
+            with self._buffer.getbuffer() as held:
+                _write_all(self._file, held)
+            self._buffer = None
+        elif self._only:
+            _write_all(self._file, self._only)
+            self._only = b""
+        _write_all(self._file, data)
+
+
+def _write_all(file: io.FileIO, data: bytes | memoryview) -> None:
+    view = memoryview(data)
+    while view:
+        written = file.write(view[:_STEP_BYTES])
+        view = view[written:]

@@ -1,0 +1,49 @@
+cimport cython
+
+from torana.exchange.request cimport Request
+from torana.exchange.response cimport Response
+from torana.exchange.roles cimport Answerer, Channel
+from torana.gateway.wsgi.answer cimport Answer
+from torana.gateway.wsgi.describe cimport Describer
+from torana.wire.events cimport RequestHead
+
+cdef class Call
+
+cdef class Site:
+    cdef public object app
+    cdef public Describer describer
+    cdef public object errors
+    cdef public long long spool_bytes
+    cdef public object error_page
+    cdef public long long dropped
+    cdef public long long queued
+    cdef public object watch
+    cdef object _put
+
+    cpdef enqueue(self, Call call)
+
+cdef class Call(Answerer):
+    cdef Site _site
+    cdef Request _request
+    cdef Response _response
+    cdef Channel _channel
+    cdef object _spool
+    cdef Answer _answer
+    cdef bint _is_taking
+    cdef bint _is_stopped
+    cdef public int stage
+    cdef public long long number
+
+    cpdef begin(self)
+    cpdef give_up(self)
+    @cython.locals(response=Response, head=RequestHead, answer=Answer)
+    cpdef run(self)
+    cdef _enqueue(self)
+    cdef _drop(self, int status)
+    @cython.locals(environ=dict)
+    cdef dict _environ(self, Answer answer)
+    cdef _close(self, object result)
+    cdef _fail(self, object error)
+    cdef _say(self, int status)
+    cdef _finish(self)
+    cdef _release(self)

@@ -1,0 +1,247 @@
+"""One WSGI request: its body is awaited on the loop, then one thread makes the call and sends the answer.
+
+Whoever has taken a call from the queue owns it, and with it the connection that was lent: that is the whole locking.
+Never here: threads and their queue (``gateway.py``, ``gateway/threads.py``), what an answer may be (``answer.py``).
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from torana.exchange.response import ClientDisconnected
+from torana.exchange.roles import Answerer
+from torana.gateway.wsgi.answer import Answer
+from torana.gateway.wsgi.body import Spool
+from torana.gateway.wsgi.failure import internal_error, log_failure, log_warning, plain
+from torana.wire.events import WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torana.exchange.request import Request
+    from torana.exchange.response import Response
+    from torana.exchange.roles import Channel
+    from torana.gateway.wsgi.describe import Describer
+    from torana.gateway.wsgi.errors import ErrorStream
+    from torana.gateway.wsgi.failure import ErrorPage
+
+#: The body is arriving; the loop's thread owns the call.
+AWAITING = 0
+#: In the queue or on a thread; whoever has taken it from the queue owns it.
+QUEUED = 1
+OVER = 2
+
+
+class Site:
+    """What all calls of one application share, and their way into the queue."""
+
+    def __init__(
+        self,
+        app: Callable[..., Any],
+        describer: Describer,
+        errors: ErrorStream,
+        put: Callable[[Any], None],
+        spool_bytes: int,
+        error_page: ErrorPage | None,
+    ) -> None:
+        self.app = app
+        self.describer = describer
+        self.errors = errors
+        self.spool_bytes = spool_bytes
+        self.error_page = error_page
+        #: Calls that ended on the loop's thread, without the application.
+        self.dropped = 0
+        #: Calls put into the queue so far.
+        self.queued = 0
+        #: To be called after a call was queued; None while somebody watches already, or nobody wants to.
+        self.watch: Callable[[], None] | None = None
+        self._put = put
+
+    def enqueue(self, call: Call) -> None:
+        """Hand a call whose request is complete to the threads."""
+        call.number = self.queued
+        self.queued += 1
+        self._put(call)
+        if self.watch is not None:
+            self.watch()
+
+
+class Call(Answerer):
+    """One request and its answer."""
+
+    def __init__(self, site: Site, request: Request, response: Response) -> None:
+        self._site = site
+        self._request = request
+        self._response = response
+        self._channel: Channel = response.channel
+        self._spool: Spool | None = None
+        self._answer: Answer | None = None
+        self._is_taking = False
+        self._is_stopped = False
+        self.stage = AWAITING
+        #: Place in the order of all calls put into the queue.
+        self.number = 0
+
+    # On the loop's thread
+
+    def begin(self) -> None:
+        """Ask for the body and keep it as it comes; without one, the call goes to the threads at once."""
+        request = self._request
+        if request.is_ended and not request.buffered:
+            self._enqueue()
+            return
+        self._spool = Spool(self._site.spool_bytes)
+        self._channel.want_body()
+        self.body_arrived()
+
+    def body_arrived(self) -> None:
+        # Taking may make room and so bring more at once: the outermost call keeps the order.
+        if self.stage != AWAITING or self._spool is None or self._is_taking:
+            return
+        request = self._request
+        self._is_taking = True
+        try:
+            while request.buffered and self.stage == AWAITING:
+                data = request.take()
+                if self.stage == AWAITING:
+                    self._spool.write(data)
+        except Exception as error:
+            # The disk is full, or there is none to write to.
+            log_failure(error, request.head, "The request body could not be kept")
+            self._drop(503)
+            return
+        self._is_taking = False
+        if self.stage == AWAITING and request.is_ended:
+            self._enqueue()
+
+    def disconnected(self) -> None:
+        # Later than this a half-closed client may still read; one that is gone is found by the next write.
+        if self.stage == AWAITING:
+            self._drop(0)
+
+    def stop(self) -> None:
+        if self.stage == AWAITING:
+            self._drop(503)
+        elif self.stage == QUEUED:
+            self._is_stopped = True
+            answer = self._answer
+            if answer is not None:
+                answer.is_stopped = True
+
+    def give_up(self) -> None:
+        """Answer 503 in the application's place; by whoever has taken the call from the queue."""
+        try:
+            self._say(503)
+        finally:
+            self._finish()
+
+    def _enqueue(self) -> None:
+        self.stage = QUEUED
+        self._channel.lend()
+        self._site.enqueue(self)
+
+    def _drop(self, status: int) -> None:
+        """End without the application: nothing was lent yet."""
+        self.stage = OVER
+        self._site.dropped += 1
+        if self._spool is not None:
+            self._spool.discard()
+        if status:
+            self._say(status)
+        self._release()
+
+    # On a thread
+
+    def run(self) -> None:
+        """Call the application and send what it answers; never raises."""
+        result = None
+        response = self._response
+        head = self._request.head
+        answer = Answer(response, head.method == "HEAD", head.version != "1.0")
+        self._answer = answer
+        try:
+            try:
+                if self._is_stopped:
+                    self._say(503)
+                elif not response.is_over():
+                    environ = self._environ(answer)
+                    result = self._site.app(environ, answer.start_response)
+                    answer.send(result)
+            except ClientDisconnected:
+                response.abort()
+            except BaseException as error:
+                self._fail(error)
+            if result is not None and type(result) is not list:
+                self._close(result)
+            if answer.has_excess:
+                log_warning("The application sent more than its content-length; the rest was cut off", head)
+        finally:
+            self._finish()
+
+    def _environ(self, answer: Answer) -> dict[str, Any]:
+        spool = self._spool
+        if spool is None:
+            environ = self._site.describer.environ(self._request, -1)
+            environ["wsgi.input"] = BytesIO()
+        else:
+            environ = self._site.describer.environ(self._request, spool.size)
+            environ["wsgi.input"] = spool.open()
+        environ["wsgi.early_hints"] = answer.early_hints
+        return environ
+
+    def _close(self, result: Any) -> None:
+        """Tell the iterable that it is no longer needed; what goes wrong there is logged, the answer is made."""
+        try:
+            close = getattr(result, "close", None)
+            if close is not None:
+                close()
+        except BaseException as error:
+            log_failure(error, self._request.head, "close() of the response failed")
+
+    def _fail(self, error: BaseException) -> None:
+        """A plain 500 while nothing has left; afterwards a cut that nobody takes for the end."""
+        response = self._response
+        try:
+            if isinstance(error, WireError):
+                self._say(error.status)
+                return
+            log_failure(error, self._request.head)
+            fields, body = internal_error(error, self._site.error_page)
+            if not response.replace(500, fields, body):
+                response.abort()
+        except BaseException:
+            response.abort()
+
+    def _say(self, status: int) -> None:
+        """A plain answer of the server's own."""
+        try:
+            fields, body = plain(status)
+            self._response.replace(status, fields, body)
+        except ClientDisconnected:
+            pass
+
+    def _finish(self) -> None:
+        """Give the connection back, exactly once, with an answer that is complete or cut."""
+        self.stage = OVER
+        channel = self._channel
+        try:
+            if self._answer is not None:
+                self._answer.end()
+            if self._spool is not None:
+                self._spool.discard()
+            if self._site.errors.has_parts:
+                self._site.errors.flush()
+            if not self._response.is_over():
+                self._response.abort()
+        finally:
+            self._release()
+            channel.give_back()
+
+    def _release(self) -> None:
+        # The request knows this call: without this, each pair would wait for the garbage collector.
+        self._request = None
+        self._response = None
+        self._channel = None
+        self._answer = None
+        self._spool = None

@@ -1,0 +1,141 @@
+"""One request as ``environ``: a copy of its connection's template, and what the request itself says.
+
+Field names become keys by one table that is learnt and bounded, for clients may send any names. Only HTTP_*,
+CONTENT_TYPE and CONTENT_LENGTH can come out of it (G-075). Never here: bodies, threads, what the answer may be.
+PEP 3333 "environ Variables"; RFC 3875 section 4.1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from torana.gateway.wsgi.constants import TemplateOf, native
+from torana.wire.events import WireError
+
+if TYPE_CHECKING:
+    from torana.base.endpoints import Endpoints
+    from torana.exchange.request import Request
+    from torana.wire.events import Fields
+
+#: Names learnt beyond the known ones, and the longest that is worth it; when it is full all are forgotten.
+_MOST_LEARNT = 256
+_LONGEST_LEARNT = 64
+
+#: Fields of the connection, or unsafe to pass on (``Proxy`` would become the HTTP_PROXY of CGI programs): no key.
+_DROPPED = (
+    b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade", b"proxy",
+)  # fmt: skip
+
+_KNOWN = (
+    b"accept", b"accept-charset", b"accept-encoding", b"accept-language", b"access-control-request-headers",
+    b"access-control-request-method", b"authorization", b"cache-control", b"cookie", b"date", b"dnt", b"expect",
+    b"forwarded", b"from", b"host", b"if-match", b"if-modified-since", b"if-none-match", b"if-range",
+    b"if-unmodified-since", b"max-forwards", b"origin", b"pragma", b"priority", b"purpose", b"range", b"referer",
+    b"sec-ch-ua", b"sec-ch-ua-mobile", b"sec-ch-ua-platform", b"sec-fetch-dest", b"sec-fetch-mode", b"sec-fetch-site",
+    b"sec-fetch-user", b"sec-gpc", b"traceparent", b"tracestate", b"trailer", b"upgrade-insecure-requests",
+    b"user-agent", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-request-id",
+    b"x-requested-with", b"x-csrftoken",
+)  # fmt: skip
+
+
+def key_of(name: bytes) -> str:
+    """The key of a field name in lower case; "" for a field that has no place in ``environ``."""
+    if name in _DROPPED or b"_" in name or b"." in name:
+        return ""
+    key = name.decode("latin-1").upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key
+
+
+_KEYS = {name: key_of(name) for name in (*_KNOWN, *_DROPPED, b"content-type", b"content-length")}
+
+
+class Describer:
+    """Makes ``environ`` for one application's gateway. Used by many threads at once."""
+
+    def __init__(self, template_of: TemplateOf, root_path: str) -> None:
+        self._template_of = template_of
+        self._root = native(root_path)
+        self._keys = dict(_KEYS)
+
+    def environ(self, request: Request, body_bytes: int) -> dict[str, Any]:
+        """A new dict, all but ``wsgi.input`` and ``wsgi.early_hints``.
+
+        ``body_bytes``: size of the complete body, told as CONTENT_LENGTH; -1 leaves what the client said.
+        Raises ``WireError`` for a request that no application can be told of without a doubt.
+        """
+        head = request.head
+        environ = self._template(request.endpoints).copy()
+        target = head.target
+        raw_path = head.raw_path
+        uri = target.decode("latin-1")
+        path = uri
+        if raw_path != target:
+            path = raw_path.decode("latin-1")
+        if raw_path.find(b"%") >= 0:
+            path = unquote_to_bytes(raw_path).decode("latin-1")
+        environ["REQUEST_METHOD"] = head.method
+        environ["PATH_INFO"] = path
+        environ["REQUEST_URI"] = uri
+        environ["RAW_URI"] = uri
+        if head.query:
+            environ["QUERY_STRING"] = head.query.decode("latin-1")
+        if head.version != "1.1":
+            environ["SERVER_PROTOCOL"] = "HTTP/" + head.version
+        if self._root:
+            self._mount(environ, path)
+        self._put_fields(environ, head.fields)
+        if body_bytes >= 0:
+            environ["CONTENT_LENGTH"] = str(body_bytes)
+        return environ
+
+    def _template(self, endpoints: Endpoints) -> dict[str, Any]:
+        """Kept with the endpoints: most connections carry many requests."""
+        memo = endpoints.memo
+        if memo is not None and memo[0] is self:
+            template: dict[str, Any] = memo[1]
+            return template
+        template = self._template_of(endpoints)
+        endpoints.memo = (self, template)
+        return template
+
+    def _mount(self, environ: dict[str, Any], path: str) -> None:
+        """PATH_INFO is what follows the mount point; a path without it was cut by the proxy already."""
+        root = self._root
+        if path.startswith(root):
+            rest = path[len(root) :]
+            if not rest or rest.startswith("/"):
+                environ["PATH_INFO"] = rest
+
+    def _put_fields(self, environ: dict[str, Any], fields: Fields) -> None:
+        keys = self._keys
+        for name, value in fields:
+            key = keys.get(name)
+            if key is None:
+                key = self._learn(name)
+            if not key:
+                continue
+            text = value.decode("latin-1")
+            count = len(environ)
+            held = environ.setdefault(key, text)
+            # As many keys as before: the field stood there already.
+            if len(environ) == count:
+                environ[key] = self._joined(key, held, text)
+
+    def _joined(self, key: str, held: str, text: str) -> str:
+        """Both lines of a repeated field as one value, in order (RFC 9110 section 5.3; cookies: RFC 9113 8.2.3)."""
+        if key == "HTTP_COOKIE":
+            return held + "; " + text
+        if key == "CONTENT_LENGTH":
+            return held
+        if key == "CONTENT_TYPE":
+            raise WireError(400, "two content-type fields")
+        return held + "," + text
+
+    def _learn(self, name: bytes) -> str:
+        key = key_of(name)
+        if len(name) <= _LONGEST_LEARNT:
+            if len(self._keys) >= len(_KEYS) + _MOST_LEARNT:
+                self._keys = dict(_KEYS)
+            self._keys[name] = key
+        return key

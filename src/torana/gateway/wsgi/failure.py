@@ -1,0 +1,99 @@
+"""What is logged and answered when the application fails.
+
+One record a failure on the logger ``torana.error``: the traceback, the request it belongs to, and the line of the
+application's own code that it comes from. Never here: deciding whether an answer is still possible (``call.py``).
+"""
+
+from __future__ import annotations
+
+import logging
+import sysconfig
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torana.base.codes import REASONS
+
+if TYPE_CHECKING:
+    from torana.wire.events import Fields, RequestHead
+
+logger = logging.getLogger("torana.error")
+
+#: Given the exception, the fields and the body of a page for developers.
+ErrorPage = Callable[[BaseException], "tuple[Fields, bytes]"]
+
+#: When a client that was turned away may try again.
+_RETRY_AFTER_S = 5
+_TARGET_CHARACTERS = 200
+_OURS = str(Path(__file__).resolve().parents[2])
+_LIBRARIES = tuple({sysconfig.get_paths()[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+
+def plain(status: int) -> tuple[Fields, bytes]:
+    """Fields and body of an answer of the server's own: fixed, telling nothing about the inside."""
+    fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff")]
+    if status == 503:
+        fields.append((b"retry-after", b"%d" % _RETRY_AFTER_S))
+    return fields, REASONS[status] + b"\n"
+
+
+def internal_error(error: BaseException, page: ErrorPage | None) -> tuple[Fields, bytes]:
+    """The answer to a request whose application failed before its own head left."""
+    if page is not None:
+        try:
+            return page(error)
+        except Exception:
+            logger.exception("The error page failed.")
+    return plain(500)
+
+
+def log_failure(error: BaseException, head: RequestHead, what: str = "The application failed") -> None:
+    """Log it once. Never raises: there may be no memory, or a handler of the deployer's that fails."""
+    try:
+        logger.error(
+            "%s at %s: %s %s",
+            what,
+            application_line(error),
+            head.method,
+            shown(head.target),
+            exc_info=(type(error), error, error.__traceback__),
+        )
+    except Exception:
+        pass
+
+
+def log_warning(what: str, head: RequestHead) -> None:
+    """One line without a traceback; never raises."""
+    try:
+        logger.warning("%s: %s %s", what, head.method, shown(head.target))
+    except Exception:
+        pass
+
+
+def shown(target: bytes) -> str:
+    """A request target as one bounded line of printable ASCII."""
+    text = target[:_TARGET_CHARACTERS].decode("ascii", "backslashreplace")
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text) + (
+        "..." if len(target) > _TARGET_CHARACTERS else ""
+    )
+
+
+def application_line(error: BaseException) -> str:
+    """"FILE:LINE in FUNCTION" of the innermost frame that is the application's own code."""
+    found = innermost = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        code = frame.f_code
+        innermost = f"{code.co_filename}:{line} in {code.co_name}"
+        if not _is_foreign(code.co_filename):
+            found = innermost
+    return found or innermost or "an unknown line"
+
+
+def _is_foreign(filename: str) -> bool:
+    """Whether a file is ours or a library's; compiled modules of ours name theirs relative to the source tree."""
+    return (
+        filename.startswith((_OURS, "src/torana", "<frozen "))
+        or filename.startswith(_LIBRARIES)
+        or "site-packages" in filename
+    )

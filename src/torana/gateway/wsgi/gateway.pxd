@@ -1,0 +1,18 @@
+cimport cython
+
+from torana.exchange.request cimport Request
+from torana.exchange.response cimport Response
+from torana.exchange.roles cimport Gateway
+from torana.gateway.wsgi.call cimport Call, Site
+
+cdef class WsgiGateway(Gateway):
+    cdef readonly object pool
+    cdef Site _site
+    cdef long long _begun
+    cdef double _timeout_s
+    cdef object _loop
+
+    @cython.locals(call=Call)
+    cpdef answer(self, object request, object response)
+    @cython.locals(call=Call, site=Site)
+    cpdef tick(self, double now_s)

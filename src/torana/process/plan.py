@@ -1,0 +1,66 @@
+"""The plan: everything a run needs to know, as values. ``config`` makes it, ``process`` carries it out.
+
+A plan is frozen, holds no open thing and can be pickled, so it also travels to another process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from torana.gateway.options import ApplicationOptions, GatewayOptions
+from torana.net.options import NetOptions
+from torana.serve.options import ServeOptions
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessOptions:
+    """What a deployer may say about the process itself."""
+
+    workers: int = 1
+    #: "auto" (uvloop where it is installed), "asyncio" or "uvloop".
+    loop: str = "auto"
+    #: Mode bits taken from files the process makes, or None to leave it as it is.
+    umask: int | None = None
+    pid_file: str | None = None
+    #: What systemd said about sockets it passed: LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES, as (name, value).
+    systemd: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LogOptions:
+    """What the server says about itself on standard error."""
+
+    #: "debug", "info", "warning", "error" or "critical".
+    level: str = "info"
+    #: A file for ``logging.config`` (.json, .toml, .ini); it replaces the rest of these options.
+    config_file: str | None = None
+    #: "auto" (on a terminal), "always" or "never".
+    color: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadOptions:
+    """Which files a development server watches."""
+
+    is_on: bool = False
+    #: Directories, absolute; none means the current one.
+    dirs: tuple[str, ...] = ()
+    #: File name patterns that cause a reload.
+    include: tuple[str, ...] = ("*.py",)
+    #: Patterns of file and directory names, or of paths, that never do.
+    exclude: tuple[str, ...] = (".*", "__pycache__", "node_modules", "venv", "site-packages")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run of the server."""
+
+    application: ApplicationOptions = field(default_factory=ApplicationOptions)
+    net: NetOptions = field(default_factory=NetOptions)
+    serve: ServeOptions = field(default_factory=ServeOptions)
+    gateway: GatewayOptions = field(default_factory=GatewayOptions)
+    process: ProcessOptions = field(default_factory=ProcessOptions)
+    log: LogOptions = field(default_factory=LogOptions)
+    reload: ReloadOptions = field(default_factory=ReloadOptions)
+    #: What configuration wants said once when the server starts.
+    notices: tuple[str, ...] = ()

@@ -1,0 +1,90 @@
+"""What signals mean to a single process: TERM stops gracefully, INT too and at once the second time, QUIT at once.
+
+Installed in the event loop while it runs, and plainly before that, while the application is imported.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from types import FrameType
+from typing import Protocol
+
+logger = logging.getLogger("torana")
+
+#: Signals of the contract that need several processes: heard, said, and harmless.
+_LATER = ("SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR2")
+
+
+class Stoppable(Protocol):
+    """What signals are told to."""
+
+    def request_stop(self) -> None: ...
+
+    def request_abort(self) -> None: ...
+
+    def reopen_logs(self) -> None: ...
+
+
+class Hearing:
+    """Passes signals on to something that can be stopped, while its ``with`` block runs in an event loop."""
+
+    def __init__(self, target: Stoppable, loop: asyncio.AbstractEventLoop) -> None:
+        self._target = target
+        self._loop = loop
+        self._interrupts = 0
+        self._heard: list[int] = []
+
+    def __enter__(self) -> Hearing:
+        handlers = {
+            "SIGTERM": self._stop,
+            "SIGINT": self._interrupt,
+            "SIGQUIT": self._target.request_abort,
+            "SIGUSR1": self._target.reopen_logs,
+        }
+        for name in (*handlers, *_LATER):
+            number = getattr(signal, name, None)
+            if number is None:
+                continue
+            if name in handlers:
+                self._loop.add_signal_handler(number, handlers[name])
+            else:
+                self._loop.add_signal_handler(number, self._decline, name)
+            self._heard.append(number)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in self._heard:
+            self._loop.remove_signal_handler(number)
+        # A signal that comes after the end of the server must not cut what still has to be put away.
+        for number in {signal.SIGTERM, signal.SIGINT} & set(self._heard):
+            signal.signal(number, signal.SIG_IGN)
+
+    def _stop(self) -> None:
+        logger.info("Stopping: SIGTERM")
+        self._target.request_stop()
+
+    def _interrupt(self) -> None:
+        self._interrupts += 1
+        if self._interrupts > 1:
+            logger.info("Stopping at once: a second SIGINT")
+            self._target.request_abort()
+            return
+        logger.info("Stopping: SIGINT (again to stop at once)")
+        self._target.request_stop()
+
+    def _decline(self, name: str) -> None:
+        logger.warning("%s is ignored: what it asks for is not available yet in this version", name)
+
+
+def stop_while_loading() -> None:
+    """Until the loop hears signals, TERM and QUIT end the program as Ctrl-C does: as asked, with code 0."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("SIGINT", "SIGTERM", "SIGQUIT"):
+        number = getattr(signal, name, None)
+        if number is not None:
+            signal.signal(number, interrupt)

@@ -1,0 +1,169 @@
+"""One worker's life: log, application, event loop, server, signals, and the end. The only file of ``process`` that
+knows ``serve`` (law A).
+
+A worker returns when it was asked to stop, and raises what kept it from serving. Never here: printing, exit codes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from torana.process.log import set_up_log
+from torana.process.pid_file import pid_file
+from torana.process.plan import Plan
+from torana.process.signals import Hearing, stop_while_loading
+from torana.serve.application import (
+    Application,
+    failed_application,
+    gateway_for,
+    given_application,
+    load_application,
+)
+from torana.serve.server import Server
+
+__all__ = ["Application", "Serving", "failed_application", "load_application", "run_single"]
+
+logger = logging.getLogger("torana")
+
+
+class Serving:
+    """A server within an event loop that is already running: start it, let it run, stop it.
+
+    Also what signals are told to; a stop that comes while it starts cancels the start.
+    """
+
+    def __init__(self, plan: Plan, application: Application) -> None:
+        self._plan = plan
+        self._application = application
+        self._server: Server | None = None
+        self._starting: asyncio.Task[None] | None = None
+        self._is_stopping = False
+
+    async def start(self) -> bool:
+        """Bind, start the application up and accept. False if it was asked to stop before that was done.
+
+        Raises ``BindError``, ``LoadError`` or ``ConfigError``.
+        """
+        plan = self._plan
+        gateway = gateway_for(self._application, plan.gateway, shows_errors=plan.serve.error_pages)
+        self._server = server = Server(gateway, plan.net, plan.serve, environ_fds=dict(plan.process.systemd))
+        self._starting = asyncio.ensure_future(server.start())
+        try:
+            await self._starting
+        except asyncio.CancelledError:
+            if not self._is_stopping:
+                raise
+            return False
+        finally:
+            self._starting = None
+        return True
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens, as URLs."""
+        return [] if self._server is None else list(self._server.addresses)
+
+    async def finished(self) -> None:
+        """Wait until the server has stopped; raises what broke it."""
+        assert self._server is not None
+        await self._server.finished()
+
+    def request_stop(self) -> None:
+        """Stop gracefully: no new connections, what runs may finish."""
+        self._is_stopping = True
+        if self._starting is not None:
+            self._starting.cancel()
+        elif self._server is not None:
+            self._server.request_stop()
+
+    def request_abort(self) -> None:
+        """Stop at once."""
+        self._is_stopping = True
+        if self._starting is not None:
+            self._starting.cancel()
+        elif self._server is not None:
+            self._server.request_abort()
+
+    def reopen_logs(self) -> None:
+        """Open the access log's file anew, for log rotation."""
+        if self._server is not None:
+            self._server.reopen_logs()
+
+
+def run_single(
+    plan: Plan,
+    *,
+    given: Any = None,
+    application: Application | None = None,
+    is_announced: bool = True,
+    when_ready: Callable[[Serving], None] | None = None,
+) -> None:
+    """Serve in this process until a signal stops it; returns when stopped as asked, raises ``ToranaError`` if it
+    cannot serve.
+
+    ``given`` is an application object, ``application`` one that is loaded already; without either it is loaded here.
+    """
+    began = time.monotonic()
+    set_up_log(plan.log)
+    if plan.process.umask is not None:
+        os.umask(plan.process.umask)
+    stop_while_loading()
+    try:
+        with pid_file(plan.process.pid_file):
+            if given is not None:
+                application = given_application(given, plan.application)
+            if application is None:
+                application = load_application(plan.application)
+            for notice in plan.notices:
+                logger.warning("%s", notice)
+            began = began if is_announced else 0.0
+            with asyncio.Runner(loop_factory=_loop_factory(plan.process.loop)) as runner:
+                runner.run(_serve(plan, application, began, when_ready))
+    except KeyboardInterrupt:
+        # Stopped while loading, before the loop heard signals: as asked.
+        logger.info("Stopped before the application was loaded")
+
+
+async def _serve(
+    plan: Plan, application: Application, began: float, when_ready: Callable[[Serving], None] | None
+) -> None:
+    serving = Serving(plan, application)
+    with Hearing(serving, asyncio.get_running_loop()):
+        if not await serving.start():
+            return
+        if began:
+            _announce(serving, application, time.monotonic() - began)
+        if when_ready is not None:
+            when_ready(serving)
+        await serving.finished()
+    if began:
+        logger.info("Stopped")
+
+
+def _announce(serving: Serving, application: Application, took_s: float) -> None:
+    name = type(asyncio.get_running_loop()).__module__.partition(".")[0]
+    for address in serving.addresses:
+        logger.info("Listening on %s", address)
+    logger.info(
+        "Serving %s (%s, %s, pid %d), ready after %.0f ms",
+        application.name, application.interface, name, os.getpid(), took_s * 1000,
+    )  # fmt: skip
+
+
+def _loop_factory(choice: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    """uvloop where it is installed or demanded, asyncio otherwise."""
+    if choice != "asyncio":
+        try:
+            import uvloop
+        except ImportError:
+            if choice == "uvloop":
+                raise
+        else:
+            factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+            return factory
+    return asyncio.new_event_loop

@@ -1,0 +1,60 @@
+"""The application that is served: loaded, and what it speaks. The door through which ``process`` reaches ``gateway``.
+
+Imports of user code happen in ``gateway/load.py``; nothing is imported here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torana.exchange.roles import Gateway
+from torana.gateway.build import build
+from torana.gateway.detect import Verdict, examine
+from torana.gateway.error_page import error_page, failure_page
+from torana.gateway.find import find
+from torana.gateway.load import load_found
+from torana.gateway.options import ApplicationOptions, GatewayOptions
+
+#: What ``--interface`` may say, as the gateways call it.
+_TOLD = {"asgi": "asgi3", "asgi2": "asgi2", "wsgi": "wsgi"}
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """An application object, its interface ("asgi3", "asgi2" or "wsgi") and how both were found out."""
+
+    object: Any
+    interface: str
+    #: "module:attribute", or the class of an object that was handed over.
+    name: str
+    found: str
+    why: str
+
+
+def load_application(options: ApplicationOptions) -> Application:
+    """Find, import and judge the application; raises ``LoadError``."""
+    found = find(options.target, options.app_dir)
+    loaded = load_found(found, options.is_factory)
+    verdict = _judge(loaded, options.interface)
+    return Application(loaded, verdict.interface, found.target, found.how, verdict.why)
+
+
+def given_application(candidate: Any, options: ApplicationOptions) -> Application:
+    """An application that a program hands over as an object; raises ``LoadError`` if it is none."""
+    verdict = _judge(candidate, options.interface)
+    return Application(candidate, verdict.interface, type(candidate).__name__, "given as an object", verdict.why)
+
+
+def failed_application(text: str) -> Application:
+    """An application that answers everything with why the real one could not be loaded."""
+    return Application(error_page(text), "asgi3", "error page", "instead of the application", "")
+
+
+def gateway_for(application: Application, options: GatewayOptions, *, shows_errors: bool) -> Gateway:
+    """What calls the application; with ``shows_errors`` a failed request's traceback goes to its client."""
+    return build(application.object, application.interface, options, failure_page if shows_errors else None)
+
+
+def _judge(application: Any, told: str) -> Verdict:
+    return examine(application) if told == "auto" else Verdict(_TOLD[told], "--interface says so")

@@ -1,0 +1,24 @@
+from torana.exchange.roles cimport Gateway
+
+cdef class Site:
+    cdef public Gateway gateway
+    cdef public object options
+    cdef public object limits
+    cdef public object timeouts
+    cdef public object trust
+    cdef public object refusals
+    cdef public object access_log
+    cdef public bytes default_lines
+    cdef public bint has_date
+    cdef public long long body_limit
+    cdef public Py_ssize_t read_ahead
+    cdef public Py_ssize_t linger_bytes
+    cdef public double keep_alive_s
+    cdef public long long keep_alive_requests
+    cdef public long long concurrency
+    cdef public long long connection_cap
+    cdef public long long max_requests
+    cdef public bint is_draining
+    cdef public long long running
+    cdef public long long served
+    cdef public object on_worn_out

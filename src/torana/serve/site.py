@@ -1,0 +1,58 @@
+"""What all connections of a worker share: the application's gateway, the options in the form the hot path wants them.
+
+Never here: sockets, parsing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torana.exchange.roles import Gateway
+from torana.serve.forwarded import Trust
+from torana.serve.refusals import Refusals
+
+if TYPE_CHECKING:
+    from torana.serve.access_log import AccessLog
+    from torana.serve.options import ServeOptions
+
+
+class Site:
+    """One application as it is served. Counters are of this worker."""
+
+    def __init__(self, gateway: Gateway, options: ServeOptions, connection_cap: int, log: AccessLog | None) -> None:
+        self.gateway = gateway
+        self.options = options
+        self.limits: Any = options.limits
+        self.timeouts: Any = options.timeouts
+        self.trust = Trust(options.identity.forwarded_allow_ips)
+        self.refusals = Refusals()
+        self.access_log: Any = log
+        #: Complete field lines added to each response that does not have the field.
+        self.default_lines = _default_lines(options)
+        self.has_date = options.identity.date_header
+        self.body_limit = options.bounds.body_bytes
+        self.read_ahead = options.bounds.read_ahead_bytes
+        self.linger_bytes = options.bounds.linger_bytes
+        self.keep_alive_s = options.timeouts.keep_alive_s
+        self.keep_alive_requests = options.bounds.keep_alive_requests or 1 << 62
+        self.concurrency = options.bounds.concurrency or connection_cap
+        self.connection_cap = connection_cap
+        self.max_requests = options.bounds.max_requests
+        #: Set when a graceful stop begins: each answer is then its connection's last.
+        self.is_draining = False
+        #: Exchanges begun and not yet over.
+        self.running = 0
+        #: Exchanges begun in all.
+        self.served = 0
+        #: Called once when ``max_requests`` is reached.
+        self.on_worn_out: Any = None
+
+
+def _default_lines(options: ServeOptions) -> bytes:
+    lines = [b"server: torana\r\n"] if options.identity.server_header else []
+    named = {name.lower() for name, _ in options.identity.headers}
+    if "server" in named:
+        lines.clear()
+    for name, value in options.identity.headers:
+        lines.append(f"{name}: {value}\r\n".encode("latin-1"))
+    return b"".join(lines)

@@ -1,0 +1,39 @@
+cimport cython
+
+from torana.base.bytescan cimport NAME, TEXT, span
+from torana.wire.http1.framing cimport CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE, response_framing
+from torana.wire.http1.states cimport SILENT, STARTED, WRITTEN, can_send_data, can_send_head
+
+cdef list _STATUS_LINES
+cdef list _LENGTH_LINES
+cdef bytes _seen_defaults
+cdef list _parsed_defaults
+
+cdef int HAS_DATE
+cdef int HAS_LENGTH
+cdef int HAS_CONNECTION
+cdef int HAS_CODING
+
+cdef class ResponseWriter:
+    cdef readonly int state
+    cdef readonly int framing
+
+    cdef void reset(self)
+
+    @cython.locals(parts=list, found=cython.int, size=Py_ssize_t)
+    cdef bytes head(self, int status, bytes reason, list fields, long long length, object data, bint is_end,
+                    bytes date_line, bytes default_lines, int minor, bint keep_alive)
+    cdef bytes begin_data(self, Py_ssize_t size)
+    cdef bytes end_data(self, bint is_end)
+    cdef bytes finish(self)
+    cdef bytes trailers(self, list fields)
+
+@cython.locals(name=bytes, value=bytes, size=Py_ssize_t, i=Py_ssize_t, found=cython.int, marks=cython.int, raw="const unsigned char*")
+cdef int add_fields(list parts, list fields) except -1
+
+@cython.locals(value=bytes, known=bytes, line=bytes, name=bytes, has_name=bint)
+cdef int add_defaults(list parts, list fields, bytes default_lines) except -1
+
+cdef bytes status_line(int status, bytes reason)
+cdef bytes length_line(long long length)
+cpdef bytes interim_head(int status, list fields)

@@ -1,0 +1,229 @@
+"""Responses as bytes: the one place where a field becomes part of a message (RFC 9112 sections 4 to 7).
+
+Every field of every head, interim head and trailer section goes through ``add_fields``, which refuses what could
+end a line or a message (threat G-035). Never here: what a response may say; that is the exchange's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torana.base.bytescan import NAME, TEXT, span
+from torana.base.codes import REASONS
+from torana.base.headers import is_field_value
+from torana.wire.http1.framing import CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE, response_framing
+from torana.wire.http1.states import SILENT, STARTED, WRITTEN, LegalityError, can_send_data, can_send_head
+from torana.wire.http1.trailers import is_forbidden_trailer
+
+if TYPE_CHECKING:
+    from torana.wire.events import Fields
+
+# What ``add_fields`` met.
+HAS_DATE = 1
+HAS_LENGTH = 2
+HAS_CONNECTION = 4
+HAS_CODING = 8
+
+_STATUS_LINES = [b"HTTP/1.1 %d %s\r\n" % (status, REASONS.get(status, b"")) for status in range(1000)]
+_LENGTH_LINES = [b"content-length: %d\r\n" % length for length in range(2048)]
+_seen_defaults = b""
+_parsed_defaults: list[tuple[bytes, bytes]] = []
+
+
+class ResponseWriter:
+    """Writes one response after another; knows only how the present one ends and how far it is."""
+
+    def __init__(self) -> None:
+        self.state = SILENT
+        self.framing = NO_BODY
+
+    def reset(self) -> None:
+        """Be ready for the next response."""
+        self.state = SILENT
+        self.framing = NO_BODY
+
+    def head(
+        self,
+        status: int,
+        reason: bytes | None,
+        fields: Fields,
+        length: int,
+        data: Any,
+        is_end: bool,
+        date_line: bytes,
+        default_lines: bytes,
+        minor: int,
+        keep_alive: bool,
+    ) -> bytes:
+        """Final head and first data; see ``Http1Connection.send_head``. ``keep_alive`` is what the client must hear."""
+        if not can_send_head(self.state):
+            raise LegalityError("the response head was already written")
+        parts = [status_line(status, reason)]
+        found = add_fields(parts, fields)
+        if found & HAS_CODING:
+            raise ValueError("transfer-encoding is the server's to say")
+        if not found & HAS_DATE and date_line:
+            parts.append(date_line)
+        if default_lines:
+            add_defaults(parts, fields, default_lines)
+        framing = response_framing(length, (found & HAS_LENGTH) != 0, minor)
+        if framing == LENGTH:
+            if not found & HAS_LENGTH:
+                parts.append(length_line(length))
+        elif framing == CHUNKED:
+            parts.append(b"transfer-encoding: chunked\r\n")
+        if not found & HAS_CONNECTION:
+            if not keep_alive or framing == UNTIL_CLOSE:
+                parts.append(b"connection: close\r\n")
+            elif minor == 0:
+                parts.append(b"connection: keep-alive\r\n")
+        parts.append(b"\r\n")
+        if framing == NO_BODY:
+            is_end = True
+        else:
+            size = len(data)
+            if framing == CHUNKED:
+                if size:
+                    parts.append(b"%x\r\n" % size)
+                    parts.append(data)
+                    parts.append(b"\r\n0\r\n\r\n" if is_end else b"\r\n")
+                elif is_end:
+                    parts.append(b"0\r\n\r\n")
+            elif size:
+                parts.append(data)
+        self.framing = framing
+        self.state = WRITTEN if is_end else STARTED
+        return b"".join(parts)
+
+    def begin_data(self, size: int) -> bytes:
+        """What goes before ``size`` bytes of data."""
+        if not can_send_data(self.state):
+            raise LegalityError("no response body is open")
+        if self.framing == CHUNKED and size:
+            return b"%x\r\n" % size
+        return b""
+
+    def end_data(self, is_end: bool) -> bytes:
+        """What goes after the data that ``begin_data`` announced (which must not have been empty)."""
+        if not can_send_data(self.state):
+            raise LegalityError("no response body is open")
+        if is_end:
+            self.state = WRITTEN
+        if self.framing != CHUNKED:
+            return b""
+        return b"\r\n0\r\n\r\n" if is_end else b"\r\n"
+
+    def finish(self) -> bytes:
+        """The end of the body, without more data; nothing when it is already written."""
+        if self.state == WRITTEN:
+            return b""
+        if not can_send_data(self.state):
+            raise LegalityError("no response body is open")
+        self.state = WRITTEN
+        return b"0\r\n\r\n" if self.framing == CHUNKED else b""
+
+    def trailers(self, fields: Fields) -> bytes:
+        """The end of the body with a trailer section; without one where the framing has none (RFC 9110 section 6.5)."""
+        if not can_send_data(self.state):
+            raise LegalityError("no response body is open")
+        parts = [b"0\r\n"]
+        add_fields(parts, fields)
+        for name, _ in fields:
+            if is_forbidden_trailer(name.lower()):
+                raise ValueError("field may not be a trailer: " + name.decode("latin-1"))
+        parts.append(b"\r\n")
+        self.state = WRITTEN
+        return b"".join(parts) if self.framing == CHUNKED else b""
+
+
+def add_fields(parts: list[Any], fields: Fields) -> int:
+    """Append every field's line to ``parts``; what was met among them. Raises ``ValueError`` naming a bad field."""
+    found = 0
+    for name, value in fields:
+        raw = name
+        size = len(name)
+        marks = 0
+        i = 0
+        while i < size and NAME[raw[i]]:
+            marks |= NAME[raw[i]]
+            i += 1
+        if i < size or size == 0:
+            raise ValueError("not a field name: " + ascii(name))
+        raw = value
+        if span(TEXT, raw, 0, len(value)) != len(value):
+            raise ValueError("control byte in the value of field " + name.decode("latin-1"))
+        parts.append(name)
+        parts.append(b": ")
+        parts.append(value)
+        parts.append(b"\r\n")
+        if marks & 4:
+            name = name.lower()
+        if size == 4:
+            if name == b"date":
+                found |= HAS_DATE
+        elif size == 14:
+            if name == b"content-length":
+                found |= HAS_LENGTH
+        elif size == 10:
+            if name == b"connection":
+                found |= HAS_CONNECTION
+        elif size == 17 and name == b"transfer-encoding":
+            found |= HAS_CODING
+    return found
+
+
+def add_defaults(parts: list[Any], fields: Fields, default_lines: bytes) -> int:
+    """Append those lines of ``default_lines`` whose name ``fields`` lack."""
+    global _seen_defaults, _parsed_defaults
+    if default_lines is not _seen_defaults:
+        _parsed_defaults = _parse_defaults(default_lines)
+        _seen_defaults = default_lines
+    for known, line in _parsed_defaults:
+        has_name = False
+        for name, value in fields:
+            if len(name) == len(known) and (name == known or name.lower() == known):
+                has_name = True
+                break
+        if not has_name:
+            parts.append(line)
+    return 0
+
+
+def _parse_defaults(default_lines: bytes) -> list[tuple[bytes, bytes]]:
+    """Default lines by their lower-case name; checked, for they are written as they are."""
+    parsed = []
+    for line in default_lines.split(b"\r\n")[: default_lines.count(b"\r\n")]:
+        name, colon, value = line.partition(b":")
+        if not colon or not is_field_value(line):
+            raise ValueError("not a field line: " + ascii(line))
+        parsed.append((name.lower(), line + b"\r\n"))
+    return parsed
+
+
+def status_line(status: int, reason: bytes | None) -> bytes:
+    """Status line with ``reason``, or the standard phrase for None. We speak 1.1 to everybody (RFC 9110 section 2.5)."""
+    if status < 100 or status > 999:
+        raise ValueError("not a status code")
+    if reason is None:
+        return _STATUS_LINES[status]
+    if not is_field_value(reason):
+        raise ValueError("control byte in the reason phrase")
+    return b"HTTP/1.1 %d %s\r\n" % (status, reason)
+
+
+def length_line(length: int) -> bytes:
+    """The Content-Length line; small ones are ready made."""
+    if length < 2048:
+        return _LENGTH_LINES[length]
+    return b"content-length: %d\r\n" % length
+
+
+def interim_head(status: int, fields: Fields) -> bytes:
+    """A 1xx head (RFC 9110 section 15.2); no framing or date of ours in it."""
+    if status < 100 or status > 199:
+        raise ValueError("not an interim status code")
+    parts = [status_line(status, None)]
+    if add_fields(parts, fields) & (HAS_LENGTH | HAS_CODING):
+        raise ValueError("an interim response has no body to frame")
+    parts.append(b"\r\n")
+    return b"".join(parts)
