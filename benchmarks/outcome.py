@@ -15,12 +15,13 @@ NOT_INSTALLED = "not installed"
 
 @dataclass
 class ServerOutcome:
-    """One server in one row; `problem` says why there are no (more) samples."""
+    """One server in one row; `problem` says why there are no (more) samples, `note` what else to know."""
 
     name: str
     command: str
     samples: list[Sample] = field(default_factory=list)
     problem: str = ""
+    note: str = ""
 
     def median(self, of: Callable[[Sample], float]) -> float:
         """The middle of all rounds."""

@@ -120,7 +120,7 @@ def _server(work: WorkOutcome, server: ServerOutcome) -> tuple[str, ...]:
     ratio = work.ratio(server)
     busy = server.median(lambda sample: sample.busy)
     return (
-        server.name + (" (" + _first_line(server.problem) + ")" if server.problem else ""),
+        server.name + "".join(f" ({_first_line(said)})" for said in (server.problem, server.note) if said),
         f"{server.requests_s:,.0f}",
         f"{server.spread:.0%}",
         f"{ratio:.2f}" if ratio is not None and server.name != TORANA.name else "-",

@@ -87,7 +87,7 @@ def measure_work(
             if entry.problem:
                 continue
             try:
-                entry.samples.append(measure_once(work, server, options.duration, cores, authority))
+                measure_once(work, server, entry, options.duration, cores, authority)
             except (ServerFailedError, load.LoadFailedError) as error:
                 entry.problem = str(error)
             said = entry.problem or f"{entry.samples[-1].requests_s:10,.0f} requests/s"
@@ -96,15 +96,16 @@ def measure_work(
 
 
 def measure_once(
-    work: Work, server: Server, duration_s: float, cores: Cores, authority: Authority | None
-) -> load.Sample:
-    """Start, check, warm up, measure, stop."""
+    work: Work, server: Server, entry: ServerOutcome, duration_s: float, cores: Cores, authority: Authority | None
+) -> None:
+    """Start, check, warm up, measure, stop; the sample goes to `entry`."""
     certificate = authority.certificate if authority and work.has_tls else None
     launch = Launch(work.app, work.interface, free_port(), certificate)
     with running(server, launch, cores.server) as started:
-        answer.check(started, work, authority.client if authority else None)
+        if not answer.check(started, work, authority.client if authority else None):
+            entry.note = "closes every connection"
         load.run(started, work, _WARM_UP_S, cores.load)
-        return load.run(started, work, duration_s, cores.load)
+        entry.samples.append(load.run(started, work, duration_s, cores.load))
 
 
 def measure_extras(found: Report, servers: list[Server], options: argparse.Namespace, cores: Cores) -> None:

@@ -26,7 +26,10 @@ django.setup(set_prefix=False)
 
 def _item(request: HttpRequest, item_id: int) -> JsonResponse:
     q = request.GET.get("q", "")
-    return JsonResponse({"id": item_id, "q": q, "name": "torana", "tags": ["a", "b"], "price": 9.5})
+    response = JsonResponse({"id": item_id, "q": q, "name": "torana", "tags": ["a", "b"], "price": 9.5})
+    # What CommonMiddleware does; without it every server would have to frame the body itself.
+    response["Content-Length"] = str(len(response.content))
+    return response
 
 
 async def _item_async(request: HttpRequest, item_id: int) -> JsonResponse:

@@ -1,4 +1,4 @@
-"""What ordinary clients hide, by curl and by plain sockets: Expect, pipelining, HTTP/1.0, half-close, request targets."""
+"""What ordinary clients hide, by curl and by plain sockets: Expect, pipelining, HTTP/1.0, half-close, targets."""
 
 from __future__ import annotations
 

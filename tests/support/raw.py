@@ -43,26 +43,28 @@ class Answer:
 
 
 class Connection:
-    """One connection to a server; a context manager."""
+    """One connection to a server, by TCP or (a path) by a unix socket; a context manager."""
 
     def __init__(
         self,
-        address: tuple[str, int],
+        address: tuple[str, int] | str,
         *,
         timeout_s: float = TIMEOUT_S,
         tls: ssl.SSLContext | None = None,
         server_name: str | None = None,
+        session: ssl.SSLSession | None = None,
         receive_buffer_bytes: int = 0,
     ) -> None:
-        self.socket = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
+        self.socket = socket.socket(_family(address), socket.SOCK_STREAM)
         try:
             self.socket.settimeout(timeout_s)
             if receive_buffer_bytes:
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
             self.socket.connect(address)
-            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self.socket.family != socket.AF_UNIX:
+                self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if tls is not None:
-                self.socket = tls.wrap_socket(self.socket, server_hostname=server_name or address[0])
+                self.socket = tls.wrap_socket(self.socket, server_hostname=server_name or address[0], session=session)
         except BaseException:
             self.socket.close()
             raise
@@ -214,12 +216,18 @@ class Connection:
         return taken
 
 
-def exchange(address: tuple[str, int], data: bytes) -> bytes:
+def exchange(address: tuple[str, int] | str, data: bytes) -> bytes:
     """Send bytes on a new connection, half-close, and return all that comes back."""
     with Connection(address) as connection:
         connection.send(data)
         connection.finish_writing()
         return connection.read_to_end()
+
+
+def _family(address: tuple[str, int] | str) -> int:
+    if isinstance(address, str):
+        return socket.AF_UNIX
+    return socket.AF_INET6 if ":" in address[0] else socket.AF_INET
 
 
 def _field(line: bytes) -> tuple[bytes, bytes]:

@@ -98,10 +98,15 @@ class Server:
 
     def wait_until_ready(self) -> None:
         """Wait for the line that names the address."""
-        line = self.wait_for_log("Listening on http", READY_TIMEOUT_S)
-        found = LISTENING.search(line)
+
+        def found_line() -> re.Match[str] | None:
+            return next(filter(None, map(LISTENING.search, self._lines)), None)
+
+        with self._news:
+            self._news.wait_for(lambda: found_line() is not None or self._ended, READY_TIMEOUT_S)
+            found = found_line()
         if found is None:
-            raise ServerFailed(f"the ready line names no address: {line!r}")
+            raise ServerFailed(f"no line that names an address:\n{self.log}")
         self.scheme, self.host, self.port = found[1], found[2], int(found[3])
 
     def stop(self) -> int:

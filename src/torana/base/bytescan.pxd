@@ -11,6 +11,8 @@ cdef const unsigned char* TARGET
 cdef const unsigned char* LOWER
 cdef const unsigned char* HEX
 cdef long long LARGEST
+cdef long long _TENTH
+cdef long long _SIXTEENTH
 
 cpdef Py_ssize_t span(const unsigned char* table, const unsigned char* data, Py_ssize_t start, Py_ssize_t end) noexcept
 

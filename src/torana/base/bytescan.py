@@ -58,6 +58,9 @@ LOWER = LOWER_BYTES
 HEX = HEX_BYTES
 #: Largest number that any length of ours may be.
 LARGEST = 0x7FFF_FFFF_FFFF_FFFF
+# C variables when compiled: a literal that large would be a Python object.
+_TENTH = LARGEST // 10
+_SIXTEENTH = LARGEST // 16
 
 # Compiled, the names above are C variables (bytescan.pxd); this keeps them importable from Python.
 globals().update(
@@ -109,7 +112,7 @@ def decimal(data: bytes, start: int, end: int) -> int:
             return -1
         if value >= 0:
             # Checked before the step, so that it cannot overflow; the rest is still looked at for its digits.
-            if value > 922337203685477580 or (value == 922337203685477580 and digit > 7):
+            if value > _TENTH or (value == _TENTH and digit > 7):
                 value = -2
             else:
                 value = value * 10 + digit
@@ -126,5 +129,5 @@ def hexadecimal(data: bytes, start: int, end: int) -> int:
         if digit == 0:
             return -1
         if value >= 0:
-            value = -2 if value > 0x7FF_FFFF_FFFF_FFFF else value * 16 + digit - 1
+            value = -2 if value > _SIXTEENTH else value * 16 + digit - 1
     return value

@@ -14,7 +14,7 @@ from torana.config.sources import gather
 @click.command("check", cls=SettingsCommand, options_metavar="[SETTINGS]")
 @click.argument("app", required=False)
 @click.pass_context
-def command(ctx: click.Context, app: str | None, **_: object) -> None:
+def command(ctx: click.Context, /, app: str | None, **_: object) -> None:
     """Load configuration and application, and say what would run.
 
     Takes the arguments of torana run. Ends with 0 if that could start, 2 if the configuration is wrong and 3 if the

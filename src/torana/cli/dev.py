@@ -17,7 +17,7 @@ PREFERRED = {"error_pages": True, "host": "127.0.0.1", "timeout_graceful": 0.5, 
 @click.command("dev", cls=SettingsCommand, options_metavar="[SETTINGS]")
 @click.argument("app", required=False)
 @click.pass_context
-def command(ctx: click.Context, app: str | None, **_: object) -> None:
+def command(ctx: click.Context, /, app: str | None, **_: object) -> None:
     """Serve for development.
 
     One worker, a reload whenever a file changes, errors shown on the page. Everything else is as in torana run.

@@ -6,16 +6,16 @@ import click
 
 from torana.base.errors import ConfigError
 from torana.cli.flags import SettingsCommand, said
+from torana.config.check import check
 from torana.config.explain import explain, overview
 from torana.config.settings import BY_NAME, key_of, nearest
 from torana.config.sources import gather
-from torana.config.check import check
 
 
 @click.command("explain", cls=SettingsCommand, options_metavar="[SETTINGS]")
 @click.argument("setting", required=False)
 @click.pass_context
-def command(ctx: click.Context, setting: str | None, **_: object) -> None:
+def command(ctx: click.Context, /, setting: str | None, **_: object) -> None:
     """Say what a setting is for, its value, and where that was set.
 
     SETTING is spelt in any way: timeout_body, --timeout-body, TORANA_TIMEOUT_BODY. Without it, all are listed. Flags

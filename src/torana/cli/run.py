@@ -12,7 +12,7 @@ from torana.config.sources import gather
 @click.command("run", cls=SettingsCommand, options_metavar="[SETTINGS]")
 @click.argument("app", required=False)
 @click.pass_context
-def command(ctx: click.Context, app: str | None, **_: object) -> None:
+def command(ctx: click.Context, /, app: str | None, **_: object) -> None:
     """Serve an application.
 
     APP is module:attribute, module, or a .py file; without it the current directory is searched. Each setting can

@@ -123,8 +123,6 @@ def changed_limits(plan: Plan) -> list[tuple[str, str, str]]:
     return changed
 
 
-
-
 def addresses(plan: Plan) -> list[str]:
     """Where a plan listens, as URLs."""
     from torana.net.address import parse_address

@@ -104,7 +104,7 @@ def read_env_file(path: str) -> dict[str, tuple[str, str]]:
 
 
 def _env_value(text: str, place: str) -> str:
-    """The value of a line: quotes are taken off, escapes read within double ones, a comment cut where there are none."""
+    """The value of a line: quotes go, escapes count within double ones; without quotes a comment ends it."""
     if "\0" in text:
         raise ConfigError(f"{place}: a value cannot hold NUL")
     quote = text[:1]

@@ -8,13 +8,14 @@ from __future__ import annotations
 _ALWAYS_ASYNC = "leave it out: Torana finds out itself whether an application is ASGI or WSGI"
 _WEBSOCKET = "leave it out: this version does not speak WebSocket"
 _SUPERVISED = "leave it out: run the server under systemd, a container or another supervisor"
+_TIMEOUT = "say which: --timeout-head, --timeout-body, --timeout-write, --timeout-keep-alive or another of them"
 _COLOR = "say --color always or --color never"
 
 FOREIGN: dict[str, str] = {
     "worker_class": _ALWAYS_ASYNC,
     "k": _ALWAYS_ASYNC,
-    "timeout": "say which: --timeout-head, --timeout-body, --timeout-write, --timeout-keep-alive or another --timeout-...",
-    "t": "say which: --timeout-head, --timeout-body, --timeout-write, --timeout-keep-alive or another --timeout-...",
+    "timeout": _TIMEOUT,
+    "t": _TIMEOUT,
     "daemon": _SUPERVISED,
     "D": _SUPERVISED,
     "name": "leave it out",

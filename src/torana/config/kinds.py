@@ -138,8 +138,9 @@ def size(least: int = 0, most: int = 1 << 50) -> Kind:
     def read(value: Any) -> int:
         number = _read_bytes(value)
         if not least <= number <= most:
-            raise ValueError(f"it is {'less' if number < least else 'more'} than "
-                             f"{show_size(least if number < least else most)}")
+            raise ValueError(
+                f"it is {'less' if number < least else 'more'} than {show_size(least if number < least else most)}"
+            )
         return number
 
     zero = "; 0 means no bound" if least == 0 else ""

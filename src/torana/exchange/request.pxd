@@ -1,7 +1,10 @@
+cimport cython
+
 from torana.base.endpoints cimport Endpoints
 from torana.exchange.roles cimport Answerer, Channel
 from torana.wire.events cimport RequestHead
 
+@cython.freelist(64)
 cdef class Request:
     cdef public RequestHead head
     cdef public Endpoints endpoints
@@ -16,8 +19,15 @@ cdef class Request:
     cdef long long _body_limit
     cdef Py_ssize_t _read_ahead
 
+    cpdef begin(
+        self, RequestHead head, Endpoints endpoints, Channel channel, long long body_limit, Py_ssize_t read_ahead
+    )
     cpdef push(self, bytes data)
     cpdef end(self, list trailers)
     cpdef lose(self)
     cpdef bytes take(self)
     cpdef bint is_full(self) except -1
+
+cpdef Request new_request(
+    RequestHead head, Endpoints endpoints, Channel channel, long long body_limit, Py_ssize_t read_ahead
+)

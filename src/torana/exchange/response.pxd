@@ -1,8 +1,11 @@
+cimport cython
+
 from torana.base.headers cimport is_field_value, is_token, lower, tokens
 from torana.exchange.request cimport Request
 from torana.exchange.roles cimport Channel
 from torana.exchange.states cimport after
 
+@cython.freelist(64)
 cdef class Response:
     cdef public Channel channel
     cdef public int state
@@ -18,6 +21,7 @@ cdef class Response:
     cdef bint _is_bodyless
     cdef list _trailers
 
+    cpdef begin(self, Channel channel, Request request)
     cpdef start(self, int status, object fields, bytes reason=*, bint trailers=*)
     cpdef write(self, object data, bint is_last)
     cpdef bint write_file(self, int fd, long long offset, long long count, bint is_last) except -1
@@ -33,3 +37,5 @@ cdef class Response:
     cdef _check_field(self, object name, object value)
     cdef long long _length(self, bytes value) except -1
     cdef str _out_of_order(self, int state)
+
+cpdef Response new_response(Channel channel, Request request)

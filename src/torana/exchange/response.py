@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from torana.base.codes import REASONS
 from torana.base.headers import is_field_value, is_token, lower, tokens
 from torana.exchange.states import (
     CUT,
@@ -65,6 +64,10 @@ class Response:
     """One answer. ``fields`` are those of the application, checked; the wire adds framing, date and server."""
 
     def __init__(self, channel: Channel, request: Request) -> None:
+        self.begin(channel, request)
+
+    def begin(self, channel: Channel, request: Request) -> None:
+        """What ``__init__`` does, for ``new_response``."""
         self.channel = channel
         self.state: int = IDLE
         self.status = 0
@@ -308,6 +311,8 @@ class Response:
         return "out of order"
 
 
-def reason_of(status: int) -> bytes:
-    """Standard reason phrase, or b"" for an unregistered status (RFC 9112 section 4)."""
-    return REASONS.get(status, b"")
+def new_response(channel: Channel, request: Request) -> Response:
+    """``Response(...)``, without the cost of a call through the type."""
+    made = Response.__new__(Response)
+    made.begin(channel, request)
+    return made

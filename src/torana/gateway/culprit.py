@@ -20,7 +20,7 @@ _MOST_FRAMES = 40
 
 def trimmed(error: BaseException) -> str:
     """The traceback of an error as text, without what is not the user's; chained errors come first, as in Python."""
-    parts = []
+    parts: list[str] = []
     chain: list[BaseException] = []
     current: BaseException | None = error
     while current is not None and current not in chain and len(chain) < 8:

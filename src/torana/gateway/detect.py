@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 from dataclasses import dataclass
+from types import MethodType
 from typing import Any, Final
 
 from torana.base.errors import LoadError
@@ -28,9 +29,10 @@ _ADAPTED = {
     ("aiohttp.web_app", "Application"): "an aiohttp application",
     ("tornado.web", "Application"): "a Tornado application",
 }
+_BLUEPRINT = "a Flask blueprint, a part of an application; name the application itself"
 _REFUSED = {
-    ("flask.blueprints", "Blueprint"): "a Flask blueprint, a part of an application; name the application itself",
-    ("flask.sansio.blueprints", "Blueprint"): "a Flask blueprint, a part of an application; name the application itself",
+    ("flask.blueprints", "Blueprint"): _BLUEPRINT,
+    ("flask.sansio.blueprints", "Blueprint"): _BLUEPRINT,
     ("robyn", "Robyn"): "a Robyn application, which only runs on its own server",
 }
 
@@ -122,16 +124,13 @@ def _examine_shape(application: Any, shape: _Shape) -> Verdict:
     name = _describe(application)
     if shape.is_async:
         return _examine_async(name, shape)
-    if shape.takes_any:
+    by_name = _judge_by_names(shape.names)
+    if shape.takes_any and by_name is None:
         raise LoadError(f"{name} takes any arguments, so its interface cannot be told; {_SAY}")
     fits_wsgi, fits_asgi = shape.fits(2), shape.fits(3)
     if fits_wsgi and fits_asgi:
-        by_name = _judge_by_names(shape.names)
-        if by_name is None:
-            fits_wsgi = shape.least == 2
-            fits_asgi = not fits_wsgi
-        else:
-            fits_wsgi, fits_asgi = by_name == WSGI, by_name == ASGI3
+        fits_wsgi = by_name == WSGI or (by_name is None and shape.least == 2)
+        fits_asgi = not fits_wsgi
     if fits_asgi:
         return Verdict(ASGI3, _reason(shape, 3))
     if fits_wsgi:
@@ -148,7 +147,9 @@ def _examine_async(name: str, shape: _Shape) -> Verdict:
         return Verdict(ASGI3, "it is async and takes " + ", ".join(shape.names[:3] or ("any arguments",)))
     if shape.most == 0:
         raise LoadError(f"{name} is an async function without arguments; an application takes scope, receive and send")
-    raise LoadError(f"{name} is async and takes ({', '.join(shape.names)}), but ASGI calls with scope, receive and send")
+    raise LoadError(
+        f"{name} is async and takes ({', '.join(shape.names)}), but ASGI calls with scope, receive and send"
+    )
 
 
 def _judge_by_names(names: tuple[str, ...]) -> str | None:
@@ -168,11 +169,20 @@ def _shape_of(application: Any) -> _Shape:
     target: Any = application
     for _ in range(16):
         shape = _own_shape(target)
-        wrapped = _attribute(target, "__wrapped__")
+        wrapped = _wrapped_by(target)
         if not shape.takes_any or shape.is_async or wrapped is None:
             return shape
         target = wrapped
     return shape
+
+
+def _wrapped_by(target: Any) -> Any:
+    """What a wrapper says it wraps, or None; tracing tools also wrap the ``__call__`` of a class."""
+    wrapped = _attribute(target, "__wrapped__")
+    if wrapped is not None or inspect.isroutine(target) or isinstance(target, type):
+        return wrapped
+    inner = _attribute(_attribute(type(target), "__call__"), "__wrapped__")
+    return None if inner is None else MethodType(inner, target)
 
 
 def _own_shape(application: Any) -> _Shape:
@@ -198,7 +208,7 @@ def _is_async(candidate: Any) -> bool:
     if isinstance(target, type):
         return False
     if not inspect.isroutine(target):
-        target = _unwrapped(getattr(type(target), "__call__", target))
+        target = _unwrapped(_attribute(type(target), "__call__") or target)
     if inspect.isasyncgenfunction(target):
         raise LoadError(f"{_describe(candidate)} is an async generator; an application awaits send() instead")
     # Cython's coroutine functions carry the marker and are no coroutine functions for inspect.

@@ -5,17 +5,19 @@ Everything shown is escaped; nothing of the request is shown.
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Awaitable, Callable
 from html import escape
 from typing import Any
+
+from torana.gateway.culprit import trimmed
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Asgi3 = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
 
 _STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;margin:3rem auto;max-width:60rem;padding:0 1rem;color:#222;background:#fff}"
+    "body{font:16px/1.5 system-ui,sans-serif;margin:3rem auto;max-width:60rem;"
+    "padding:0 1rem;color:#222;background:#fff}"
     "h1{font-size:1.3rem;color:#a00}pre{background:#f4f4f4;padding:1rem;overflow:auto;font-size:.85rem}"
     "@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}pre{background:#242424}h1{color:#f77}}"
 )
@@ -25,11 +27,10 @@ Fields = list[tuple[bytes, bytes]]
 
 
 def error_fields(error: BaseException) -> tuple[Fields, bytes]:
-    """Fields and body of a development server's 500: the traceback of a request, as a page."""
-    cause = "".join(traceback.format_exception_only(error))
-    page = _html(cause, "".join(traceback.format_exception(error))).encode("utf-8", "replace")
-    fields = [(b"content-type", b"text/html; charset=utf-8"), (b"x-content-type-options", b"nosniff")]
-    return fields, page
+    """Fields and body of a development server's 500: what a request raised and where, as a page."""
+    cause = f"{type(error).__name__}: {error}".rstrip(": ")
+    page = _html(cause, trimmed(error), "").encode("utf-8", "replace")
+    return [(name, value) for name, value in _fields(page, is_html=True) if name != b"content-length"], page
 
 
 def error_page(text: str) -> Asgi3:
@@ -50,14 +51,6 @@ def error_page(text: str) -> Asgi3:
     return application
 
 
-def failure_page(error: BaseException) -> tuple[list[tuple[bytes, bytes]], bytes]:
-    """Fields and body of the 500 for an error that the application raised: the error, then its traceback."""
-    from torana.gateway.culprit import trimmed
-
-    body = _html(f"{type(error).__name__}: {error}", trimmed(error), "").encode("utf-8", "replace")
-    return _fields(body, is_html=True), body
-
-
 async def _live(receive: Receive, send: Send) -> None:
     while True:
         kind = (await receive())["type"]
@@ -76,7 +69,7 @@ async def _answer(send: Send, body: bytes, *, is_html: bool) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def _fields(body: bytes, *, is_html: bool) -> list[tuple[bytes, bytes]]:
+def _fields(body: bytes, *, is_html: bool) -> Fields:
     kind = b"text/html; charset=utf-8" if is_html else b"text/plain; charset=utf-8"
     return [
         (b"content-type", kind),

@@ -24,11 +24,11 @@ _CALL = re.compile(r"(?P<name>[\w.]+)\s*(?P<arguments>\(.*\))", re.DOTALL)
 
 def load(options: ApplicationOptions) -> Any:
     """The application that the options mean. Raises ``LoadError``; never lets ``SystemExit`` through."""
-    return load_found(find(options.target, options.app_dir), options.is_factory)
+    return load_found(find(options.target, options.app_dir), options.is_factory)[0]
 
 
-def load_found(found: Found, is_told_factory: bool = False) -> Any:
-    """Import what was found, and call it if it is a factory."""
+def load_found(found: Found, is_told_factory: bool = False) -> tuple[Any, str]:
+    """Import what was found, and call it if it is a factory: the application, and its name as ``module:name``."""
     if found.directory not in sys.path[:1]:
         sys.path.insert(0, found.directory)
     importlib.invalidate_caches()
@@ -40,17 +40,27 @@ def load_found(found: Found, is_told_factory: bool = False) -> Any:
         name = call["name"] if call else found.attribute.strip()
         candidate = _attribute(found, module, name)
         if call:
-            return _call_factory(found, name, candidate, *_literals(call["arguments"]))
+            made = _call_factory(found, name, candidate, *_literals(call["arguments"]))
+            return made, f"{found.module}:{found.attribute.strip()}"
     if is_told_factory or is_factory(candidate):
-        return _call_factory(found, name, candidate, (), {})
-    return candidate
+        return _call_factory(found, name, candidate, (), {}), f"{found.module}:{name}()"
+    return candidate, f"{found.module}:{name}"
 
 
 def _import(found: Found) -> ModuleType:
     try:
         return importlib.import_module(found.module)
     except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and _is_itself(found, error):
+            # Nothing of the user's ran: a traceback would only hide the sentence.
+            near = _nearest_module(found, str(error.name))
+            raise LoadError(f"there is no module {error.name!r} in {found.directory}{near}") from None
         raise _load_error(_cause(found, error), error) from error
+
+
+def _is_itself(found: Found, error: ModuleNotFoundError) -> bool:
+    """Whether the module that was not found is the one we looked for, or a package above it."""
+    return bool(error.name) and f"{found.module}.".startswith(f"{error.name}.")
 
 
 def _first_name(found: Found, module: ModuleType) -> tuple[str, Any]:
@@ -125,9 +135,7 @@ def _cause(found: Found, error: BaseException) -> str:
     place = last_place(error)
     where = f" ({place})" if place else ""
     if isinstance(error, ModuleNotFoundError) and error.name:
-        if found.module == error.name or found.module.startswith(error.name + "."):
-            return f"there is no module {error.name!r} in {found.directory}{_nearest_module(found, error.name)}"
-        return f"{found.module} needs the module {error.name!r}{where}, which this Python does not have ({sys.executable})"
+        return f"{found.module} needs the module {error.name!r}{where}, which is not installed ({sys.executable})"
     if isinstance(error, ImportError) and "partially initialized" in str(error):
         return f"{found.module} imports itself in a circle{where}: {_summary(error)}"
     if isinstance(error, SyntaxError):

@@ -145,7 +145,7 @@ def _receive_order(channel: socket.socket) -> Order | None:
         body = _receive_exactly(channel, _LENGTH.unpack(header)[0])
     except (OSError, EOFError):
         return None
-    order: Order = pickle.loads(body)  # noqa: S301 - from our own parent, over a socket only it has
+    order: Order = pickle.loads(body)
     return order
 
 

@@ -18,7 +18,7 @@ def pid_file(path: str | None) -> Iterator[None]:
     own = f"{os.getpid()}\n"
     other = _running(path)
     if other is not None and other != os.getpid():
-        raise ConfigError(f"pid: {path!r} belongs to process {other}, which is running; stop it, or choose another file")
+        raise ConfigError(f"pid: {path!r} belongs to process {other}, which is running: stop it or choose another")
     _write(path, own)
     try:
         yield

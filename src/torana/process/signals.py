@@ -30,7 +30,8 @@ class Stoppable(Protocol):
 class Hearing:
     """Passes signals on to something that can be stopped, while its ``with`` block runs in an event loop."""
 
-    def __init__(self, target: Stoppable, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, target: Stoppable, loop: asyncio.AbstractEventLoop, level: int = logging.INFO) -> None:
+        self._level = level
         self._target = target
         self._loop = loop
         self._interrupts = 0
@@ -62,16 +63,16 @@ class Hearing:
             signal.signal(number, signal.SIG_IGN)
 
     def _stop(self) -> None:
-        logger.info("Stopping: SIGTERM")
+        logger.log(self._level, "Stopping: SIGTERM")
         self._target.request_stop()
 
     def _interrupt(self) -> None:
         self._interrupts += 1
         if self._interrupts > 1:
-            logger.info("Stopping at once: a second SIGINT")
+            logger.log(self._level, "Stopping at once: a second SIGINT")
             self._target.request_abort()
             return
-        logger.info("Stopping: SIGINT (again to stop at once)")
+        logger.log(self._level, "Stopping: SIGINT (again to stop at once)")
         self._target.request_stop()
 
     def _decline(self, name: str) -> None:

@@ -20,13 +20,19 @@ from torana.process.signals import Hearing, stop_while_loading
 from torana.serve.application import (
     Application,
     failed_application,
-    gateway_for,
     given_application,
     load_application,
 )
 from torana.serve.server import Server
 
-__all__ = ["Application", "Serving", "failed_application", "load_application", "run_single"]
+__all__ = [
+    "Application",
+    "Serving",
+    "failed_application",
+    "given_application",
+    "load_application",
+    "run_single",
+]
 
 logger = logging.getLogger("torana")
 
@@ -50,8 +56,9 @@ class Serving:
         Raises ``BindError``, ``LoadError`` or ``ConfigError``.
         """
         plan = self._plan
-        gateway = gateway_for(self._application, plan.gateway, shows_errors=plan.serve.error_pages)
-        self._server = server = Server(gateway, plan.net, plan.serve, environ_fds=dict(plan.process.systemd))
+        self._server = server = Server(
+            self._application, plan.net, plan.serve, plan.gateway, environ_fds=dict(plan.process.systemd)
+        )
         self._starting = asyncio.ensure_future(server.start())
         try:
             await self._starting
@@ -133,7 +140,7 @@ async def _serve(
     plan: Plan, application: Application, began: float, when_ready: Callable[[Serving], None] | None
 ) -> None:
     serving = Serving(plan, application)
-    with Hearing(serving, asyncio.get_running_loop()):
+    with Hearing(serving, asyncio.get_running_loop(), logging.INFO if began else logging.DEBUG):
         if not await serving.start():
             return
         if began:

@@ -8,13 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from torana.exchange.roles import Gateway
-from torana.gateway.build import build
 from torana.gateway.detect import Verdict, examine
-from torana.gateway.error_page import error_page, failure_page
+from torana.gateway.error_page import error_page
 from torana.gateway.find import find
 from torana.gateway.load import load_found
-from torana.gateway.options import ApplicationOptions, GatewayOptions
+from torana.gateway.options import ApplicationOptions
 
 #: What ``--interface`` may say, as the gateways call it.
 _TOLD = {"asgi": "asgi3", "asgi2": "asgi2", "wsgi": "wsgi"}
@@ -35,9 +33,9 @@ class Application:
 def load_application(options: ApplicationOptions) -> Application:
     """Find, import and judge the application; raises ``LoadError``."""
     found = find(options.target, options.app_dir)
-    loaded = load_found(found, options.is_factory)
+    loaded, name = load_found(found, options.is_factory)
     verdict = _judge(loaded, options.interface)
-    return Application(loaded, verdict.interface, found.target, found.how, verdict.why)
+    return Application(loaded, verdict.interface, name, found.how, verdict.why)
 
 
 def given_application(candidate: Any, options: ApplicationOptions) -> Application:
@@ -49,11 +47,6 @@ def given_application(candidate: Any, options: ApplicationOptions) -> Applicatio
 def failed_application(text: str) -> Application:
     """An application that answers everything with why the real one could not be loaded."""
     return Application(error_page(text), "asgi3", "error page", "instead of the application", "")
-
-
-def gateway_for(application: Application, options: GatewayOptions, *, shows_errors: bool) -> Gateway:
-    """What calls the application; with ``shows_errors`` a failed request's traceback goes to its client."""
-    return build(application.object, application.interface, options, failure_page if shows_errors else None)
 
 
 def _judge(application: Any, told: str) -> Verdict:

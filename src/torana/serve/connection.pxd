@@ -1,6 +1,6 @@
 from torana.base.endpoints cimport Endpoints
-from torana.exchange.request cimport Request
-from torana.exchange.response cimport Response
+from torana.exchange.request cimport Request, new_request
+from torana.exchange.response cimport Response, new_response
 from torana.exchange.roles cimport Channel
 from torana.net.clock cimport Clock
 from torana.net.transport cimport Transport

@@ -11,8 +11,8 @@ import time
 from typing import Any
 
 from torana.base.endpoints import Endpoints
-from torana.exchange.request import Request
-from torana.exchange.response import ClientDisconnected, Response
+from torana.exchange.request import Request, new_request
+from torana.exchange.response import ClientDisconnected, Response, new_response
 from torana.exchange.roles import Channel
 from torana.net.transport import Transport
 from torana.serve import refusals, timeouts
@@ -190,8 +190,8 @@ class Connection(Channel):
         length = head.content_length
         if self.served >= site.keep_alive_requests or site.is_draining:
             self.wire.close_after()
-        request = Request(head, endpoints, self, site.body_limit, site.read_ahead)
-        response = Response(self, request)
+        request = new_request(head, endpoints, self, site.body_limit, site.read_ahead)
+        response = new_response(self, request)
         self.request = request
         self.response = response
         self._is_answered = False

@@ -7,13 +7,28 @@ from torana.config.setting import Setting, table
 
 PROCESS = table(
     "Process",
-    Setting("workers", integer_or("auto", 0, 1, 4096), "Worker processes; auto is as many as the machine's share of CPUs.",
-            fills="process.workers", also=("-w",)),
-    Setting("loop", choice("auto", "asyncio", "uvloop"), "Event loop: auto is uvloop where it is installed.",
-            fills="process.loop"),
+    Setting(
+        "workers",
+        integer_or("auto", 0, 1, 4096),
+        "Worker processes; auto is as many as there are CPUs for us.",
+        fills="process.workers",
+        also=("-w",),
+    ),
+    Setting(
+        "loop",
+        choice("auto", "asyncio", "uvloop"),
+        "Event loop: auto is uvloop where it is installed.",
+        fills="process.loop",
+    ),
     Setting("pid", path(), "File to write the process id to.", fills="process.pid_file", also=("-p",), unset="no file"),
-    Setting("umask", octal(), "Mode bits taken from files the server makes.", fills="process.umask", also=("-m",),
-            unset="left as it is"),
+    Setting(
+        "umask",
+        octal(),
+        "Mode bits taken from files the server makes.",
+        fills="process.umask",
+        also=("-m",),
+        unset="left as it is",
+    ),
     Setting("user", text(), "User to run as.", default=None, also=("-u",)),
     Setting("group", text(), "Group to run as.", default=None, also=("-g",)),
     Setting("preload", switch(), "Import the application once, before the workers start.", default=False),
@@ -25,20 +40,47 @@ PROCESS = table(
 DEVELOPMENT = table(
     "Development",
     Setting("reload", switch(), "Start anew whenever a file changes.", fills="reload.is_on"),
-    Setting("reload_dir", many(path("DIR"), splits=":"), "Directory to watch; may be given several times.",
-            fills="reload.dirs", unset="the current directory", must_exist="directory"),
-    Setting("reload_include", many(text()), "File name pattern to watch; may be given several times.",
-            fills="reload.include"),
-    Setting("reload_exclude", many(text()), "Pattern of names never watched; may be given several times.",
-            fills="reload.exclude"),
-    Setting("error_pages", switch(), "Show the traceback of a failed request to the client.", fills="serve.error_pages"),
+    Setting(
+        "reload_dir",
+        many(path("DIR"), splits=":"),
+        "Directory to watch; may be given several times.",
+        fills="reload.dirs",
+        unset="the current directory",
+        must_exist="directory",
+    ),
+    Setting(
+        "reload_include",
+        many(text()),
+        "File name pattern to watch; may be given several times.",
+        fills="reload.include",
+    ),
+    Setting(
+        "reload_exclude",
+        many(text()),
+        "Pattern of names never watched; may be given several times.",
+        fills="reload.exclude",
+    ),
+    Setting(
+        "error_pages", switch(), "Show the traceback of a failed request to the client.", fills="serve.error_pages"
+    ),
 )
 
 SOURCES = table(
     "Configuration",
-    Setting("config", path(), "Configuration file.", default=None, also=("-c",),
-            unset="torana.toml, or [tool.torana] in pyproject.toml", must_exist="file"),
-    Setting("env_file", path(), "File of KEY=VALUE lines, put into the environment of the application.", default=None,
-            must_exist="file"),
+    Setting(
+        "config",
+        path(),
+        "Configuration file.",
+        default=None,
+        also=("-c",),
+        unset="torana.toml, or [tool.torana] in pyproject.toml",
+        must_exist="file",
+    ),
+    Setting(
+        "env_file",
+        path(),
+        "File of KEY=VALUE lines, put into the environment of the application.",
+        default=None,
+        must_exist="file",
+    ),
 )
-

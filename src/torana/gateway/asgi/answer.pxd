@@ -1,13 +1,19 @@
+cimport cython
+
 from torana.exchange.response cimport Response
 from torana.gateway.asgi.waiters cimport Waiters
 
+@cython.freelist(64)
 cdef class Answer:
     cdef Response _response
     cdef Waiters _waiters
     cdef bint _is_debug
 
+    cpdef begin(self, Response response, bint is_debug)
     cpdef wake(self)
     cdef _start(self, dict message)
     cdef _other(self, object kind, dict message)
     cdef _send_path(self, dict message)
     cdef _send_file(self, dict message)
+
+cpdef Answer new_answer(Response response, bint is_debug)

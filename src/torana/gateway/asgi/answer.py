@@ -23,8 +23,12 @@ class Answer:
     """One response's outbound messages."""
 
     def __init__(self, response: Response, is_debug: bool) -> None:
+        self.begin(response, is_debug)
+
+    def begin(self, response: Response, is_debug: bool) -> None:
+        """What ``__init__`` does, for ``new_answer``."""
         self._response = response
-        self._waiters = Waiters()
+        self._waiters: Waiters | None = None
         self._is_debug = is_debug
 
     def send(self, message: Any) -> Any:
@@ -45,7 +49,8 @@ class Answer:
 
     def wake(self) -> None:
         """The client took what waited, or is gone."""
-        self._waiters.wake()
+        if self._waiters is not None:
+            self._waiters.wake()
 
     def _start(self, message: dict[str, Any]) -> None:
         status = message.get("status")
@@ -148,9 +153,18 @@ class Answer:
     async def _wait_drained(self) -> None:
         response = self._response
         while response.channel.is_full() and not response.is_over():
+            if self._waiters is None:
+                self._waiters = Waiters()
             await self._waiters.add()
         if response.state == CUT:
             raise ClientDisconnected("the client is gone")
+
+
+def new_answer(response: Response, is_debug: bool) -> Answer:
+    """``Answer(...)``, without the cost of a call through the type."""
+    made = Answer.__new__(Answer)
+    made.begin(response, is_debug)
+    return made
 
 
 def _checked(message: Any) -> dict[str, Any]:

@@ -1,8 +1,11 @@
+cimport cython
+
 from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
-from torana.gateway.asgi.ready cimport Ready
+from torana.gateway.asgi.ready cimport ready
 from torana.gateway.asgi.waiters cimport Waiters
 
+@cython.freelist(64)
 cdef class Body:
     cdef Request _request
     cdef Response _response
@@ -10,6 +13,9 @@ cdef class Body:
     cdef bint _is_end_told
     cdef bint _is_stopped
 
+    cpdef begin(self, Request request, Response response)
     cpdef wake(self)
     cpdef stop(self)
     cdef dict _next(self)
+
+cpdef Body new_body(Request request, Response response)

@@ -9,7 +9,7 @@ from typing import Any
 
 from torana.exchange.request import Request
 from torana.exchange.response import Response
-from torana.gateway.asgi.ready import Ready
+from torana.gateway.asgi.ready import ready
 from torana.gateway.asgi.waiters import Waiters
 
 
@@ -17,9 +17,13 @@ class Body:
     """One request's inbound events."""
 
     def __init__(self, request: Request, response: Response) -> None:
+        self.begin(request, response)
+
+    def begin(self, request: Request, response: Response) -> None:
+        """What ``__init__`` does, for ``new_body``."""
         self._request = request
         self._response = response
-        self._waiters = Waiters()
+        self._waiters: Waiters | None = None
         self._is_end_told = False
         #: The server has asked the application to end.
         self._is_stopped = False
@@ -28,17 +32,18 @@ class Body:
         """Awaitable of the next event; cancelling it loses nothing."""
         event = self._next()
         if event is not None:
-            return Ready(event)
+            return ready(event)
         return self._receive_later()
 
     def wake(self) -> None:
         """Something has changed: body data, its end, or the client is gone."""
-        self._waiters.wake()
+        if self._waiters is not None:
+            self._waiters.wake()
 
     def stop(self) -> None:
         """From here on ``receive()`` tells ``http.disconnect``."""
         self._is_stopped = True
-        self._waiters.wake()
+        self.wake()
 
     def _next(self) -> dict[str, Any] | None:
         request = self._request
@@ -68,4 +73,13 @@ class Body:
                 event = self._next()
                 if event is not None:
                     return event
+            if self._waiters is None:
+                self._waiters = Waiters()
             await self._waiters.add()
+
+
+def new_body(request: Request, response: Response) -> Body:
+    """``Body(...)``, without the cost of a call through the type."""
+    made = Body.__new__(Body)
+    made.begin(request, response)
+    return made

@@ -1,8 +1,8 @@
 from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
 from torana.exchange.roles cimport Answerer, Gateway
-from torana.gateway.asgi.answer cimport Answer
-from torana.gateway.asgi.body cimport Body
+from torana.gateway.asgi.answer cimport Answer, new_answer
+from torana.gateway.asgi.body cimport Body, new_body
 from torana.gateway.asgi.describe cimport http_scope
 
 cdef class AsgiGateway(Gateway):
@@ -27,6 +27,7 @@ cdef class HttpCall(Answerer):
     cdef public object task
     cdef bint _is_stopped
 
+    cpdef begin(self, AsgiGateway gateway, Request request, Response response)
     cdef _left_open(self)
     cdef _fail(self, object error)
     cdef _answer_error(self, object error)

@@ -16,8 +16,8 @@ from torana.exchange.request import Request
 from torana.exchange.response import ClientDisconnected, Response
 from torana.exchange.roles import Answerer, Gateway
 from torana.exchange.states import CUT, IDLE
-from torana.gateway.asgi.answer import Answer
-from torana.gateway.asgi.body import Body
+from torana.gateway.asgi.answer import Answer, new_answer
+from torana.gateway.asgi.body import Body, new_body
 from torana.gateway.asgi.describe import http_scope
 from torana.gateway.asgi.lifespan import Lifespan
 from torana.gateway.culprit import last_place
@@ -68,7 +68,8 @@ class AsgiGateway(Gateway):
 
     def answer(self, request: Request, response: Response) -> None:
         """Start the application on a task of its own."""
-        call = HttpCall(self, request, response)
+        call = HttpCall.__new__(HttpCall)
+        call.begin(self, request, response)
         request.answerer = call
         self.calls.add(call)
         context = self._context.copy()
@@ -84,11 +85,15 @@ class HttpCall(Answerer):
     """One request under way."""
 
     def __init__(self, gateway: AsgiGateway, request: Request, response: Response) -> None:
+        self.begin(gateway, request, response)
+
+    def begin(self, gateway: AsgiGateway, request: Request, response: Response) -> None:
+        """What ``__init__`` does, without the cost of a call through the type."""
         self.gateway = gateway
         self.request = request
         self.response = response
-        self.body = Body(request, response)
-        self.reply = Answer(response, gateway.is_debug)
+        self.body: Body = new_body(request, response)
+        self.reply: Answer = new_answer(response, gateway.is_debug)
         self.task: Any = None
         self._is_stopped = False
 
@@ -136,6 +141,9 @@ class HttpCall(Answerer):
                 self._fail(error)
         finally:
             gateway.calls.discard(self)
+            # The cycles call-task and call-request end here, so that no garbage collector has to find them.
+            self.task = None
+            self.request.answerer = None
             if self.response.state == CUT:
                 # Told of a disconnect while the client may still hold its end: close ours.
                 self.response.channel.abort()

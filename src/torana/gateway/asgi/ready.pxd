@@ -1,2 +1,10 @@
+cimport cython
+
+cdef class Done:
+    pass
+
+@cython.freelist(64)
 cdef class Ready:
     cdef readonly object value
+
+cpdef Ready ready(object value)

@@ -10,6 +10,30 @@ from collections.abc import Coroutine
 from typing import Any
 
 
+class Done:
+    """Finishes at once, without a value. Stateless: one instance serves all."""
+
+    def __await__(self) -> Done:
+        return self
+
+    def __iter__(self) -> Done:
+        return self
+
+    def __next__(self) -> Any:
+        # Bare, because compiled this then costs no exception object.
+        raise StopIteration
+
+    def send(self, _: Any) -> Any:
+        raise StopIteration
+
+    def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> Any:
+        """Raise into the (finished) coroutine, as ``Task.cancel`` before the first step does."""
+        _throw(kind, value, traceback)
+
+    def close(self) -> None:
+        """Nothing is left to close."""
+
+
 class Ready:
     """Finishes at once with ``value``."""
 
@@ -30,15 +54,27 @@ class Ready:
 
     def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> Any:
         """Raise into the (finished) coroutine, as ``Task.cancel`` before the first step does."""
-        if value is None:
-            value = kind() if isinstance(kind, type) else kind
-        raise value.with_traceback(traceback) if traceback is not None else value
+        _throw(kind, value, traceback)
 
     def close(self) -> None:
         """Nothing is left to close."""
 
 
+def ready(value: Any) -> Ready:
+    """``Ready(value)``, without the cost of a call through the type."""
+    made = Ready.__new__(Ready)
+    made.value = value
+    return made
+
+
+def _throw(kind: Any, value: Any, traceback: Any) -> None:
+    if value is None:
+        value = kind() if isinstance(kind, type) else kind
+    raise value.with_traceback(traceback) if traceback is not None else value
+
+
+Coroutine.register(Done)
 Coroutine.register(Ready)
 
-#: For everything that finishes without a value; it has no state, so one serves all.
-DONE = Ready(None)
+#: For everything that finishes without a value.
+DONE = Done()

@@ -11,6 +11,7 @@ cdef int _DATA_CR
 cdef int _DATA_LF
 cdef int _TRAILERS
 
+@cython.final
 cdef class BodyReader:
     cdef Py_ssize_t _chunk_line_bytes
     cdef Py_ssize_t _extension_bytes
@@ -31,11 +32,13 @@ cdef class BodyReader:
 
     cdef int begin(self, long long length) except -1
     cdef object read(self, Received received)
+    @cython.locals(data=bytes)
     cdef object _read_length(self, Received received)
 
     @cython.locals(parts=list)
     cdef object _read_chunked(self, Received received)
 
+    @cython.locals(data=bytes)
     cdef object _next_part(self, Received received)
 
     @cython.locals(start=Py_ssize_t, stop=Py_ssize_t, digits=Py_ssize_t, raw="const unsigned char*", size=cython.longlong)

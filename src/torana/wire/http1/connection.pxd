@@ -27,6 +27,7 @@ cdef class Http1Connection:
     cpdef receive(self, bytes data)
     cpdef receive_eof(self)
     cpdef object next(self)
+    @cython.locals(head=RequestHead)
     cdef object _next_head(self)
     cdef object _next_body(self)
     cdef object _need_data(self)
@@ -34,6 +35,7 @@ cdef class Http1Connection:
     cpdef bint is_between(self) except -1
     cpdef bint next_cycle(self) except -1
     cpdef close_after(self)
+    @cython.locals(message=bytes)
     cpdef bytes send_head(self, int status, bytes reason, list fields, long long length, object data, bint is_end, bytes date_line, bytes default_lines)
     cpdef bint is_close_delimited(self) except -1
     cpdef bytes begin_data(self, Py_ssize_t size, bint is_end)

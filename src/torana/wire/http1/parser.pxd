@@ -11,6 +11,7 @@ from torana.wire.http1.names cimport (
 from torana.wire.http1.received cimport INCOMPLETE, ILLEGAL, TOO_LONG, Received
 from torana.wire.http1.request_line cimport read_plain, read_unusual
 
+@cython.final
 cdef class HeadParser:
     cdef readonly RequestHead head
     cdef readonly int minor
@@ -36,8 +37,9 @@ cdef class HeadParser:
     cdef bint _says_upgrade
     cdef int _expects
 
-    cdef void reset(self)
+    cdef int reset(self) except -1
     cdef bint parse(self, Received received) except -1
+    @cython.locals(head=RequestHead, start=Py_ssize_t, bound=Py_ssize_t, after=Py_ssize_t, stop=Py_ssize_t, data=bytes)
     cdef bint _read_line(self, Received received) except -1
 
     @cython.locals(data=bytes, raw="const unsigned char*", i=Py_ssize_t, end=Py_ssize_t, start=Py_ssize_t,
@@ -49,9 +51,12 @@ cdef class HeadParser:
     cdef object _refuse_line(self, Py_ssize_t outcome)
     cdef bint _note(self, int kind, bytes value) except -1
     cdef int _note_host(self, bytes value) except -1
+    @cython.locals(length=cython.longlong)
     cdef int _note_content_length(self, bytes value) except -1
+    @cython.locals(size=Py_ssize_t)
     cdef int _note_connection(self, bytes value) except -1
     cdef int _note_expect(self, bytes value) except -1
+    @cython.locals(head=RequestHead)
     cdef int _finish(self) except -1
     cdef int _apply_authority(self) except -1
 

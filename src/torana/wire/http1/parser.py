@@ -56,7 +56,7 @@ class HeadParser:
         self.dropped = 0
         self.reset()
 
-    def reset(self) -> None:
+    def reset(self) -> int:
         """Be ready for the next head."""
         self.head: RequestHead | None = None
         self._has_blank = False
@@ -72,6 +72,7 @@ class HeadParser:
         self._says_keep_alive = False
         self._says_upgrade = False
         self._expects = 0  # 0 nothing, 1 100-continue, 2 what we cannot meet
+        return 0
 
     def parse(self, received: Received) -> bool:
         """Read on; whether the head is complete. Raises ``WireError``."""

@@ -6,13 +6,14 @@ cdef int INCOMPLETE
 cdef int TOO_LONG
 cdef int ILLEGAL
 
+@cython.final
 cdef class Received:
     cdef public bytes data
     cdef public Py_ssize_t position
     cdef bytearray _later
     cdef Py_ssize_t _seen
 
-    cdef void add(self, bytes data)
+    cpdef int add(self, bytes data) except -1
     cpdef Py_ssize_t size(self) noexcept
 
     @cython.locals(end=Py_ssize_t)

@@ -34,13 +34,14 @@ class Received:
         self._later = bytearray()  # what came after ``data``
         self._seen = 0  # how much of ``_later`` is known to hold no line end; only while ``data`` is used up
 
-    def add(self, data: bytes) -> None:
+    def add(self, data: bytes) -> int:
         """Append what was received."""
         if self.position == len(self.data) and not self._later:
             self.data = data
             self.position = 0
         else:
             self._later += data
+        return 0
 
     def size(self) -> int:
         """Bytes held."""

@@ -14,13 +14,14 @@ cdef int HAS_LENGTH
 cdef int HAS_CONNECTION
 cdef int HAS_CODING
 
+@cython.final
 cdef class ResponseWriter:
     cdef readonly int state
     cdef readonly int framing
 
-    cdef void reset(self)
+    cdef int reset(self) except -1
 
-    @cython.locals(parts=list, found=cython.int, size=Py_ssize_t)
+    @cython.locals(parts=list, found=cython.int, framing=cython.int, size=Py_ssize_t)
     cdef bytes head(self, int status, bytes reason, list fields, long long length, object data, bint is_end,
                     bytes date_line, bytes default_lines, int minor, bint keep_alive)
     cdef bytes begin_data(self, Py_ssize_t size)

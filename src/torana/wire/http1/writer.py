@@ -37,10 +37,11 @@ class ResponseWriter:
         self.state = SILENT
         self.framing = NO_BODY
 
-    def reset(self) -> None:
+    def reset(self) -> int:
         """Be ready for the next response."""
         self.state = SILENT
         self.framing = NO_BODY
+        return 0
 
     def head(
         self,

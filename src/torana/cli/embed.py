@@ -1,0 +1,119 @@
+"""Torana from Python: ``torana.run`` does what the command does, ``torana.Server`` serves within a running loop.
+
+Settings are keyword arguments, by the names of the file keys. This is a door like the commands; serving is
+``process.worker``'s.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+from torana.base.errors import ConfigError
+from torana.config.assemble import plan_from
+from torana.config.origin import Origin, Rank, Said
+from torana.config.settings import BY_NAME, nearest
+from torana.config.sources import Gathered, gather
+from torana.process.plan import Plan
+
+
+def run(app: Any, **settings: Any) -> None:
+    """Serve an application until a signal stops it, as ``torana run`` does.
+
+    ``app``: an application object, or a text as on the command line ("main:app"). ``settings``: by name, as in
+    ``torana.toml`` (``port=8000``, ``timeout_body="1m"``); variables and the configuration file count below them.
+    Returns when stopped as asked. Raises ``torana.base.errors.ToranaError``: a bad setting, an application that
+    cannot be loaded, an address that cannot be bound.
+    """
+    plan = plan_from(gather(_said("torana.run", app, settings)))
+    if plan.reload.is_on:
+        if not isinstance(app, str):
+            raise ConfigError("reload (torana.run): the application must be named, as in 'module:attribute'")
+        from torana.process.reload import run_reloading
+
+        run_reloading(plan)
+        return
+    from torana.process.worker import run_single
+
+    run_single(plan, given=None if isinstance(app, str) else app)
+
+
+class Server:
+    """A server within a running event loop, for tests and notebooks::
+
+        async with torana.Server(app) as server:
+            ...  # server.url is "http://127.0.0.1:PORT"
+
+    On a free port of 127.0.0.1 and without an access log unless ``settings`` say otherwise. Variables and files do not
+    count, signals are left alone, and logging is not configured. Leaving the block stops gracefully.
+    """
+
+    def __init__(self, app: Any, **settings: Any) -> None:
+        self._app = app
+        self._plan = _plan_of(app, settings)
+        self._serving: Any = None
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens, as URLs."""
+        return [] if self._serving is None else list(self._serving.addresses)
+
+    @property
+    def url(self) -> str:
+        """The first address, without a slash at its end."""
+        return self.addresses[0]
+
+    async def start(self) -> None:
+        """Start the application up and accept; raises ``LoadError`` or ``BindError``."""
+        from torana.process.worker import Serving, given_application, load_application
+
+        options = self._plan.application
+        application = load_application(options) if isinstance(self._app, str) else given_application(self._app, options)
+        serving = Serving(self._plan, application)
+        await serving.start()
+        self._serving = serving
+
+    async def stop(self) -> None:
+        """Stop gracefully, and wait for the end."""
+        serving, self._serving = self._serving, None
+        if serving is not None:
+            serving.request_stop()
+            await serving.finished()
+
+    async def __aenter__(self) -> Server:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+
+def _plan_of(app: Any, settings: Mapping[str, Any]) -> Plan:
+    gathered = Gathered()
+    for said in _said("torana.Server", app, settings):
+        gathered.add(said)
+    preferred: dict[str, Any] = {"port": 0, "access_log": False, "timeout_graceful": 1, "timeout_cancel": 1}
+    for name, raw in preferred.items():
+        gathered.add(Said(name, raw, Origin(Rank.CUSTOM, "torana.Server")))
+    plan = plan_from(gathered)
+    if plan.reload.is_on:
+        raise ConfigError("reload (torana.Server): only torana.run and the command can reload")
+    return replace(plan, process=replace(plan.process, pid_file=None))
+
+
+def _said(who: str, app: Any, settings: Mapping[str, Any]) -> list[Said]:
+    """Keyword arguments as settings; an unknown one is refused with the nearest right name."""
+    said = [Said("app", app, Origin(Rank.FLAG, who))] if isinstance(app, str) else []
+    for name, raw in settings.items():
+        if name not in BY_NAME or name == "app":
+            close = nearest(name)
+            raise ConfigError(f"{who}: there is no setting {name!r}" + (f"; did you mean {close!r}?" if close else ""))
+        if raw is not None:
+            raw = os.fspath(raw) if isinstance(raw, os.PathLike) else raw
+            said.append(Said(name, raw, Origin(Rank.FLAG, f"{who}({name}=...)")))
+    return said
