@@ -20,7 +20,7 @@ def _table(members: bytes, value: int = 1) -> bytes:
 
 def _name_table() -> bytes:
     """tchar, with a bit for what a field name may hold but we treat apart: 2 for "_" and ".", 4 for upper case."""
-    marks = {byte: 1 for byte in _TCHAR} | {byte: 3 for byte in b"_."} | {byte: 5 for byte in _UPPER}
+    marks = dict.fromkeys(_TCHAR, 1) | dict.fromkeys(b"_.", 3) | dict.fromkeys(_UPPER, 5)
     return bytes(marks.get(byte, 0) for byte in range(256))
 
 
@@ -43,9 +43,7 @@ TARGET_BYTES = _table(bytes(byte for byte in _VISIBLE if byte not in b"#"))
 #: ASCII lower case; a translation table, all else stays.
 LOWER_BYTES = bytes(byte + 32 if byte in _UPPER else byte for byte in range(256))
 #: Value of a hexadecimal digit plus one.
-HEX_BYTES = bytes(
-    int(chr(byte), 16) + 1 if byte in b"0123456789abcdefABCDEF" else 0 for byte in range(256)
-)
+HEX_BYTES = bytes(int(chr(byte), 16) + 1 if byte in b"0123456789abcdefABCDEF" else 0 for byte in range(256))
 
 TOKEN = TOKEN_BYTES
 NAME = NAME_BYTES

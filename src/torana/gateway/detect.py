@@ -186,8 +186,13 @@ def _wrapped_by(target: Any) -> Any:
 
 
 def _own_shape(application: Any) -> _Shape:
+    call = _attribute(type(application), "__call__")
+    # An instance is asked through its class: its own attributes may answer anything, or raise.
+    is_instance = inspect.isfunction(call) and not isinstance(application, type)
     try:
-        signature = inspect.signature(application, follow_wrapped=False)
+        signature = inspect.signature(
+            MethodType(call, application) if is_instance else application, follow_wrapped=False
+        )
     except (TypeError, ValueError):
         raise LoadError(f"{_describe(application)} does not say which arguments it takes; {_SAY}") from None
     names, least, takes_any = [], 0, False

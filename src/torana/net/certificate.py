@@ -171,7 +171,10 @@ def _not_after(validity: _Reader) -> int:
     elif tag != _GENERALISED_TIME or not re.fullmatch(rb"[0-9]{14}Z", value):
         raise CertificateError("its end of validity is not legal")
     parts = [int(value[:4]), *(int(value[at : at + 2]) for at in range(4, 14, 2))]
-    return calendar.timegm((*parts, 0, 0, 0))
+    try:
+        return calendar.timegm((*parts, 0, 0, 0))
+    except ValueError:
+        raise CertificateError("its end of validity is not legal") from None
 
 
 def _alternative_names(extensions: _Reader) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import NamedTuple, TypeVar, TypeVar
+from typing import NamedTuple, TypeVar
 
 from torana.base.endpoints import Endpoints
 from torana.base.errors import ConfigError

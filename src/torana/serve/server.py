@@ -15,8 +15,8 @@ from torana.net.clock import Clock
 from torana.net.listener import Listener, open_listeners
 from torana.net.poller_fallback import poller_class
 from torana.serve import timeouts
-from torana.serve.access_log import open_access_log
 from torana.serve.acceptor import Acceptor
+from torana.serve.access_log import open_access_log
 from torana.serve.admission import Crowd, connection_cap
 from torana.serve.drain import drain
 from torana.serve.site import Site

@@ -9,7 +9,7 @@ import pytest
 
 from torana.gateway.error_page import error_fields, error_page
 
-TEXT = "main has a <b>syntax error</b>\n\n  File \"main.py\"\n</pre><script>alert(1)</script>"
+TEXT = 'main has a <b>syntax error</b>\n\n  File "main.py"\n</pre><script>alert(1)</script>'
 
 
 def answer(headers: list[tuple[bytes, bytes]]) -> tuple[dict[str, Any], bytes]:

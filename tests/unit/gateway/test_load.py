@@ -26,7 +26,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     before = set(sys.modules)
     yield tmp_path
     for name in set(sys.modules) - before:
-        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "") or getattr(sys.modules[name], "__path__", "")):
+        if str(tmp_path) in str(
+            getattr(sys.modules[name], "__file__", "") or getattr(sys.modules[name], "__path__", "")
+        ):
             del sys.modules[name]
 
 
@@ -103,7 +105,11 @@ def test_factories_are_called(place: Path, target: str, options: dict[str, Any])
 
 SEARCHED: dict[str, tuple[dict[str, str], str, str]] = {
     "main before app": ({"main": "app = 1\n", "app": "app = 1\n"}, "main", "app"),
-    "a file that binds no usual name is passed over": ({"main": "x = 1\n", "app": "application = 1\n"}, "app", "application"),
+    "a file that binds no usual name is passed over": (
+        {"main": "x = 1\n", "app": "application = 1\n"},
+        "app",
+        "application",
+    ),
     "bound in a branch": ({"main": "try:\n    app = 1\nexcept Exception:\n    pass\n"}, "main", "app"),
     "imported": ({"main": "from factory import app\n"}, "main", "app"),
     "annotated": ({"main": "app: object = 1\n"}, "main", "app"),

@@ -171,8 +171,9 @@ def test_never_calling_start_response_is_an_error(caplog):
 
 @pytest.mark.parametrize(
     "status",
-    [200, b"200 OK", "2", "", "20 OK", "OK", "2000 OK", "200OK", " 200 OK", "200  OK", "200 OK ", "200 O\r\nK", "200 O\x01",
-     "200 O\x7f", "200 O\tK", "200 €", "²00 OK", "999 X", "600 X", "103 Early Hints", "100 Continue", None],
+    [200, b"200 OK", "2", "", "20 OK", "OK", "2000 OK", "200OK", " 200 OK", "200  OK", "200 OK ", "200 O\r\nK",
+     "200 O\x01", "200 O\x7f", "200 O\tK", "200 €", "²00 OK", "999 X", "600 X", "103 Early Hints", "100 Continue",
+     None],
 )  # fmt: skip
 def test_wrong_status_raises_in_the_call(status):
     error, channel = raised_in_start(status)
@@ -194,8 +195,9 @@ def test_status_and_reason_as_given(status, code, reason):
     "headers",
     [
         [(b"X-A", b"1")], [("X-A", b"1")], [("X-A", 1)], [("X-A", None)], [("X A", "1")], [("X-A:", "1")], [("", "1")],
-        [("X-Ä", "1")], [("X-A", "€")], [("X-A", "1\r\nX-B: 2")], [("X-A", "1\n2")], [("X-A", "1\r2")], [("X-A", "\x00")],
-        [("X-A", "\x01")], [("X-A", "\x7f")], [("X-A", "\u010a")], [("X-A",)], [("X-A", "1", "2")], ["ab"], [["X-A", "1"]],
+        [("X-Ä", "1")], [("X-A", "€")], [("X-A", "1\r\nX-B: 2")], [("X-A", "1\n2")], [("X-A", "1\r2")],
+        [("X-A", "\x00")], [("X-A", "\x01")], [("X-A", "\x7f")], [("X-A", "\u010a")], [("X-A",)], [("X-A", "1", "2")],
+        ["ab"], [["X-A", "1"]],
         {"X-A": "1"}, None, "ab", iter([("X-A", "1")]), [("Content-Length", "+5")], [("Content-Length", "-1")],
         [("Content-Length", "1"), ("content-length", "2")],
     ],

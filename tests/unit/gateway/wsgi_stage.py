@@ -1,4 +1,4 @@
-"""A stage for WSGI applications: the real gateway, request and response, and a channel that records what would leave."""
+"""A stage for WSGI applications: the real gateway, request and response, and a channel that records what leaves."""
 
 from __future__ import annotations
 

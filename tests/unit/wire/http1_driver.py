@@ -82,7 +82,9 @@ def cuts(data: bytes, most: int = 150) -> Iterator[list[bytes]]:
     """``data`` in two pieces, cut everywhere, or at about ``most`` places when it is long."""
     size = len(data)
     step = max(1, size // most)
-    offsets = range(1, size) if step == 1 else sorted({*range(1, size, step), *range(1, min(size, 4)), size - 1, size - 2})
+    offsets = (
+        range(1, size) if step == 1 else sorted({*range(1, size, step), *range(1, min(size, 4)), size - 1, size - 2})
+    )
     for at in offsets:
         yield [data[:at], data[at:]]
 

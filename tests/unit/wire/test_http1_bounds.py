@@ -129,7 +129,9 @@ def test_bounds_begin_anew_with_each_request() -> None:
 
 def test_verdict_of_a_long_head_does_not_depend_on_the_read_size() -> None:
     data = get(b"Host: t", *[b"x-%d: " % number + b"v" * 2000 for number in range(40)])
-    verdicts = {drive([data[at : at + step] for at in range(0, len(data), step)]).error for step in (1, 100, 4096, 10**6)}
+    verdicts = {
+        drive([data[at : at + step] for at in range(0, len(data), step)]).error for step in (1, 100, 4096, 10**6)
+    }
     assert verdicts == {(431, "long-head", "limit_head")}
 
 

@@ -1,4 +1,4 @@
-"""Byte matrices of the catalogue: all 256 values, inserted everywhere it matters (G-008, G-013, G-015, G-022, G-025)."""
+"""Byte matrices of the catalogue: all 256 values, inserted everywhere it matters (G-008, 013, 015, 022, 025)."""
 
 from __future__ import annotations
 

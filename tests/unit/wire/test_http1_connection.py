@@ -55,7 +55,12 @@ def test_request_without_body_gives_its_head_only_then_pauses() -> None:
     assert (head.method, head.target, head.raw_path, head.query, head.version) == ("GET", b"/", b"/", b"", "1.1")
     assert head.fields == [(b"host", b"t")]
     assert head.content_length == 0 and not head.has_body
-    assert (head.expects_continue, head.upgrade, head.takes_trailers, head.has_forwarding) == (False, None, False, False)
+    assert (head.expects_continue, head.upgrade, head.takes_trailers, head.has_forwarding) == (
+        False,
+        None,
+        False,
+        False,
+    )
     assert head.keep_alive is True
     assert connection.next() is PAUSED
     assert connection.next() is PAUSED
@@ -69,9 +74,9 @@ def test_request_without_body_gives_its_head_only_then_pauses() -> None:
 
 def test_every_attribute_of_a_head_is_set() -> None:
     head = head_of(GET)
-    for name in vars(RequestHead) if not hasattr(RequestHead(), "__dict__") else vars(RequestHead()):
+    for name in dir(RequestHead()):
         if not name.startswith("_"):
-            getattr(head, name)
+            getattr(head, name)  # raises where the parser forgot one
 
 
 def test_body_by_length_is_handed_over_as_it_came() -> None:
@@ -122,6 +127,7 @@ def test_after_an_error_there_is_only_closed() -> None:
     for _ in range(3):
         assert connection.next() is CLOSED
     connection.receive(CANARY)
+    assert connection.buffered == 0, "a lingering peer fills no memory"
     assert connection.next() is CLOSED
     connection.receive_eof()
     assert connection.next() is CLOSED
@@ -311,7 +317,9 @@ def test_interim_responses_have_their_time() -> None:
         (b"1.0", [b"Upgrade: websocket", b"Connection: Upgrade"], None),
     ],
 )
-def test_upgrade_is_noted_only_when_asked_for_properly(version: bytes, lines: list[bytes], upgrade: bytes | None) -> None:
+def test_upgrade_is_noted_only_when_asked_for_properly(
+    version: bytes, lines: list[bytes], upgrade: bytes | None
+) -> None:
     assert head_of(get(b"Host: t", *lines, version=version)).upgrade == upgrade
 
 

@@ -106,6 +106,14 @@ def test_a_message_without_body_has_only_its_own_framing_fields(fields: list[tup
     assert connection.next_cycle()
 
 
+def test_an_empty_piece_does_not_end_the_body() -> None:
+    connection = asked()
+    connection.send_head(200, None, [], -1, b"", False, b"", b"")
+    assert connection.begin_data(0, False) + connection.end_data(False) == b""
+    assert connection.begin_data(0, True) + connection.end_data(True) == b"0\r\n\r\n"
+    assert connection.next_cycle()
+
+
 def test_finish_ends_once() -> None:
     connection = asked()
     connection.send_head(200, None, [], -1, b"", False, b"", b"")

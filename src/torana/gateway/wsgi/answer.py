@@ -68,17 +68,7 @@ class Answer:
         elif self._is_called:
             raise ApplicationError("start_response was called a second time without exc_info")
         self._is_called = True
-        self._left = -1
-        known = _STATUSES.get(status) if type(status) is str else None
-        if known is None:
-            known = _status(status)
-        code, reason = known
-        fields = self._fields(headers)
-        response.start(code, fields, reason)
-        self._is_bodyless = self._is_head or code == 204 or code == 304 or code == 205
-        for name, value in fields:
-            if len(name) == 14 and lower(name) == b"content-length":
-                self._left = int(value)
+        self._start(status, headers)
         return self.write
 
     def write(self, data: bytes) -> None:
@@ -125,10 +115,23 @@ class Answer:
 
     def end(self) -> None:
         """The application has nothing more to say; it may keep its callables, but they reach nothing."""
-        self._response = None
-        self._channel = None
+        self._response = None  # type: ignore[assignment]
+        self._channel = None  # type: ignore[assignment]
 
     # Inside
+
+    def _start(self, status: Any, headers: Any) -> None:
+        known = _STATUSES.get(status) if type(status) is str else None
+        if known is None:
+            known = _status(status)
+        code, reason = known
+        fields = self._fields(headers)
+        self._left = -1
+        self._response.start(code, fields, reason)
+        self._is_bodyless = self._is_head or code == 204 or code == 304 or code == 205
+        for name, value in fields:
+            if len(name) == 14 and lower(name) == b"content-length":
+                self._left = int(value)
 
     def _send_each(self, result: Any) -> None:
         response = self._response
@@ -136,7 +139,7 @@ class Answer:
             return
         for block in result:
             if type(block) is not bytes:
-                block = _block(block)  # noqa: PLW2901
+                block = _block(block)
             if block:
                 self._send(block)
             if response.state >= DONE:
@@ -222,9 +225,9 @@ class Answer:
                 raise ApplicationError("each response header must be a tuple (name, value)")
             name, value = item
             if type(name) is not str:
-                name = _text(name)  # noqa: PLW2901
+                name = _text(name)
             if type(value) is not str:
-                value = _text(value)  # noqa: PLW2901
+                value = _text(value)
             fields.append((_name(name), _latin(name, value)))
         return fields
 

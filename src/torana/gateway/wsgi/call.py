@@ -240,8 +240,8 @@ class Call(Answerer):
 
     def _release(self) -> None:
         # The request knows this call: without this, each pair would wait for the garbage collector.
-        self._request = None
-        self._response = None
-        self._channel = None
+        self._request = None  # type: ignore[assignment]
+        self._response = None  # type: ignore[assignment]
+        self._channel = None  # type: ignore[assignment]
         self._answer = None
         self._spool = None

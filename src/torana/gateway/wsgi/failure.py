@@ -80,7 +80,7 @@ def shown(target: bytes) -> str:
 
 
 def application_line(error: BaseException) -> str:
-    """"FILE:LINE in FUNCTION" of the innermost frame that is the application's own code."""
+    """Innermost frame that is the application's own code, as "FILE:LINE in FUNCTION"."""
     found = innermost = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         code = frame.f_code

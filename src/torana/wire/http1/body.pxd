@@ -10,6 +10,7 @@ cdef int _DATA
 cdef int _DATA_CR
 cdef int _DATA_LF
 cdef int _TRAILERS
+cdef int _END
 
 @cython.final
 cdef class BodyReader:

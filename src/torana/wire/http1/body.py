@@ -26,13 +26,12 @@ _DATA = 1
 _DATA_CR = 2
 _DATA_LF = 3
 _TRAILERS = 4
+_END = 5
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _QUOTED = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e]|\\[\t\x20-\x7e])*"'
 #: chunk-ext (RFC 9112 section 7.1.1), but ASCII only; the pieces exclude each other, so it cannot backtrack far.
-_EXTENSION = re.compile(
-    rb"(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)+"
-)
+_EXTENSION = re.compile(rb"(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)+")
 
 
 class BodyReader:
@@ -86,18 +85,14 @@ class BodyReader:
                 # What came before the fault is handed over first, however the bytes were cut.
                 self._fault = fault
                 part = None
-            if part is None:
-                if not parts:
-                    return None
+            if isinstance(part, bytes):
+                parts.append(part)
+            elif parts:
                 return parts[0] if len(parts) == 1 else b"".join(parts)
-            if part is self:
-                if parts:
-                    self._stage = _TRAILERS + 1
-                    return parts[0] if len(parts) == 1 else b"".join(parts)
-                return EndOfBody(self._trailers)
-            parts.append(part)
+            else:
+                return None if part is None else EndOfBody(self._trailers)
 
-    def _next_part(self, received: Received) -> object:
+    def _next_part(self, received: Received) -> bytes | BodyReader | None:
         """The next data of a chunk, None when bytes are missing, ``self`` at the end."""
         while True:
             if self._stage == _DATA:
@@ -115,7 +110,7 @@ class BodyReader:
             elif self._stage == _TRAILERS:
                 if not self._read_trailers(received):
                     return None
-            elif self._stage > _TRAILERS:
+            elif self._stage == _END:
                 return self
             elif not self._read_data_end(received):
                 return None
@@ -177,7 +172,7 @@ class BodyReader:
             start = received.position
             received.position = stop + 2
             if stop == start:
-                self._stage = _TRAILERS + 1
+                self._stage = _END
                 return True
             self._trailer_left = max(0, self._trailer_left - (stop + 2 - start))
             name, value = split_field(received.data[start:stop])

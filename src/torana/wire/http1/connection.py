@@ -65,7 +65,9 @@ class Http1Connection:
         return not can_send_head(self._writer.state)
 
     def receive(self, data: bytes) -> None:
-        """Add received bytes (never empty)."""
+        """Add received bytes (never empty); thrown away where nothing will be read any more."""
+        if self.reading == ENDED:
+            return
         self._received.add(data)
         self.buffered += len(data)
         if self.needs_continue and self.reading == BODY:
@@ -94,7 +96,7 @@ class Http1Connection:
     def _next_head(self) -> RequestHead | Mark:
         if not self._parser.parse(self._received):
             self.version_minor = self._parser.minor
-            if self._parser.head is not None:
+            if self._parser.has_line:
                 self.reading = HEAD
             return self._need_data()
         head = self._parser.head

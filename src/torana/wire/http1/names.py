@@ -57,14 +57,14 @@ _PLAIN = (
 _SLOTS = 1024
 
 
-def _build() -> tuple[list[bytes | None], bytes]:
-    """The hash's two columns: names and kinds, by slot."""
-    names: list[bytes | None] = [None] * _SLOTS
+def _build() -> tuple[list[bytes], bytes]:
+    """The hash's two columns: names (empty where there is none) and kinds, by slot."""
+    names = [b""] * _SLOTS
     kinds = bytearray(_SLOTS)
     known = _KINDS | dict.fromkeys(_FORWARDING, FORWARDING) | dict.fromkeys(_PLAIN, PLAIN)
     for name, kind in known.items():
         slot = (len(name) * 37 + name[0] * 5 + name[len(name) - 1] * 11) & (_SLOTS - 1)
-        while names[slot] is not None:
+        while names[slot]:
             slot = (slot + 1) & (_SLOTS - 1)
         names[slot] = name
         kinds[slot] = kind
@@ -98,7 +98,7 @@ def slot_of(data: bytes, start: int, end: int) -> int:
     slot = (size * 37 + LOWER[data[start]] * 5 + LOWER[data[end - 1]] * 11) & 1023
     while True:
         name = NAMES[slot]
-        if name is None:
+        if not name:
             return -1
         if len(name) == size:
             known = name

@@ -14,6 +14,7 @@ from torana.wire.http1.request_line cimport read_plain, read_unusual
 @cython.final
 cdef class HeadParser:
     cdef readonly RequestHead head
+    cdef readonly bint has_line
     cdef readonly int minor
     cdef readonly Py_ssize_t dropped
 
@@ -24,7 +25,6 @@ cdef class HeadParser:
     cdef Py_ssize_t _field_count
 
     cdef bint _has_blank
-    cdef bint _has_line
     cdef Py_ssize_t _left
     cdef Py_ssize_t _count
     cdef bytes _authority
@@ -58,7 +58,7 @@ cdef class HeadParser:
     cdef int _note_expect(self, bytes value) except -1
     @cython.locals(head=RequestHead)
     cdef int _finish(self) except -1
-    cdef int _apply_authority(self) except -1
+    cdef int _apply_authority(self, bytes authority) except -1
 
 cpdef tuple split_field(bytes line)
 cpdef object field_fault(bytes line)

@@ -39,10 +39,11 @@ if TYPE_CHECKING:
 
 #: Fields that frame or route a message: a Connection field that lists one asks us to lose it (threat G-032).
 _NOT_HOP_BY_HOP = frozenset((b"content-length", b"transfer-encoding", b"host"))
+_NO_HEAD = RequestHead()
 
 
 class HeadParser:
-    """Parses one head after another; ``head`` is the present one (None before its request line is read)."""
+    """Parses one head after another; ``head`` is the present one, begun when ``has_line``."""
 
     def __init__(self, limits: Limits) -> None:
         self._request_line_bytes = limits.request_line_bytes
@@ -58,9 +59,9 @@ class HeadParser:
 
     def reset(self) -> int:
         """Be ready for the next head."""
-        self.head: RequestHead | None = None
+        self.head = _NO_HEAD  # an idle connection keeps nothing of its last request
         self._has_blank = False
-        self._has_line = False
+        self.has_line = False
         self._left = self._head_bytes
         self._count = 0
         self._authority: bytes | None = None
@@ -76,7 +77,7 @@ class HeadParser:
 
     def parse(self, received: Received) -> bool:
         """Read on; whether the head is complete. Raises ``WireError``."""
-        if not self._has_line and not self._read_line(received):
+        if not self.has_line and not self._read_line(received):
             return False
         if not self._read_fields(received):
             return False
@@ -85,7 +86,7 @@ class HeadParser:
 
     def _read_line(self, received: Received) -> bool:
         """Read the request line, and before it at most one empty line (RFC 9112 section 2.2)."""
-        head = RequestHead.__new__(RequestHead)
+        head = RequestHead.__new__(RequestHead)  # filled here in full, without its __init__
         while True:
             start = received.position
             bound = self._bound(self._request_line_bytes)
@@ -121,7 +122,7 @@ class HeadParser:
             head.takes_trailers = False
             head.has_forwarding = False
             self.head = head
-            self._has_line = True
+            self.has_line = True
             return True
 
     def _read_fields(self, received: Received) -> bool:
@@ -287,7 +288,7 @@ class HeadParser:
         """Judge the head as a whole and complete ``head``."""
         head = self.head
         if self._authority is not None:
-            self._apply_authority()
+            self._apply_authority(self._authority)
         if self.minor == 1:
             if self._host is None:
                 raise WireError(400, "missing-host")
@@ -304,17 +305,17 @@ class HeadParser:
         head.expects_continue = self._expects == 1 and head.content_length != 0
         return 0
 
-    def _apply_authority(self) -> int:
+    def _apply_authority(self, authority: bytes) -> int:
         """Let the target's authority be the host (RFC 9112 section 3.2.2); two different ones are refused."""
         if self._host is None:
             if self.minor == 1:
                 raise WireError(400, "missing-host")
-            self.head.fields.insert(0, (b"host", self._authority))
-        elif self._host.lower() != self._authority.lower():
+            self.head.fields.insert(0, (b"host", authority))
+        elif self._host.lower() != authority.lower():
             raise WireError(400, "host-differs")
         else:
             fields = self.head.fields
-            fields[:] = [(name, self._authority if name == b"host" else value) for name, value in fields]
+            fields[:] = [(name, authority if name == b"host" else value) for name, value in fields]
         return 0
 
 

@@ -48,7 +48,7 @@ class Received:
         return len(self.data) - self.position + len(self._later)
 
     def line(self, bound: int) -> int:
-        """Index in ``data`` of the CRLF that ends the line at ``position``; at most ``bound`` bytes may stand before it.
+        """Index in ``data`` of the CRLF that ends the line at ``position``, at most ``bound`` bytes behind it.
 
         INCOMPLETE, TOO_LONG or ILLEGAL otherwise. Moves no byte out: the caller advances ``position``.
         """

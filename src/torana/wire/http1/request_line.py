@@ -50,8 +50,13 @@ def method_name(data: bytes, start: int, end: int) -> str:
     size = end - start
     if size == 3 and data[start] == 0x47 and data[start + 1] == 0x45 and data[start + 2] == 0x54:
         return "GET"
-    if size == 4 and data[start] == 0x50 and data[start + 1] == 0x4F and data[start + 2] == 0x53 \
-            and data[start + 3] == 0x54:
+    if (
+        size == 4
+        and data[start] == 0x50
+        and data[start + 1] == 0x4F
+        and data[start + 2] == 0x53
+        and data[start + 3] == 0x54
+    ):
         return "POST"
     name = data[start:end]
     return _METHODS.get(name) or name.decode("ascii")

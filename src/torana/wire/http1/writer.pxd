@@ -18,6 +18,7 @@ cdef int HAS_CODING
 cdef class ResponseWriter:
     cdef readonly int state
     cdef readonly int framing
+    cdef bint _is_chunk_open
 
     cdef int reset(self) except -1
 
@@ -32,7 +33,7 @@ cdef class ResponseWriter:
 @cython.locals(name=bytes, value=bytes, size=Py_ssize_t, i=Py_ssize_t, found=cython.int, marks=cython.int, raw="const unsigned char*")
 cdef int add_fields(list parts, list fields) except -1
 
-@cython.locals(value=bytes, known=bytes, line=bytes, name=bytes, has_name=bint)
+@cython.locals(known=bytes, line=bytes, name=bytes, has_name=bint)
 cdef int add_defaults(list parts, list fields, bytes default_lines) except -1
 
 cdef bytes status_line(int status, bytes reason)

@@ -36,6 +36,7 @@ class ResponseWriter:
     def __init__(self) -> None:
         self.state = SILENT
         self.framing = NO_BODY
+        self._is_chunk_open = False
 
     def reset(self) -> int:
         """Be ready for the next response."""
@@ -100,18 +101,18 @@ class ResponseWriter:
         """What goes before ``size`` bytes of data."""
         if not can_send_data(self.state):
             raise LegalityError("no response body is open")
-        if self.framing == CHUNKED and size:
-            return b"%x\r\n" % size
-        return b""
+        self._is_chunk_open = self.framing == CHUNKED and size > 0
+        return b"%x\r\n" % size if self._is_chunk_open else b""
 
     def end_data(self, is_end: bool) -> bytes:
-        """What goes after the data that ``begin_data`` announced (which must not have been empty)."""
+        """What goes after the data that ``begin_data`` announced; an empty piece is no chunk: it would end the body."""
         if not can_send_data(self.state):
             raise LegalityError("no response body is open")
         if is_end:
             self.state = WRITTEN
-        if self.framing != CHUNKED:
-            return b""
+        if not self._is_chunk_open:
+            return b"0\r\n\r\n" if is_end and self.framing == CHUNKED else b""
+        self._is_chunk_open = False
         return b"\r\n0\r\n\r\n" if is_end else b"\r\n"
 
     def finish(self) -> bytes:
@@ -181,7 +182,7 @@ def add_defaults(parts: list[Any], fields: Fields, default_lines: bytes) -> int:
         _seen_defaults = default_lines
     for known, line in _parsed_defaults:
         has_name = False
-        for name, value in fields:
+        for name, _ in fields:
             if len(name) == len(known) and (name == known or name.lower() == known):
                 has_name = True
                 break
@@ -194,7 +195,7 @@ def _parse_defaults(default_lines: bytes) -> list[tuple[bytes, bytes]]:
     """Default lines by their lower-case name; checked, for they are written as they are."""
     parsed = []
     for line in default_lines.split(b"\r\n")[: default_lines.count(b"\r\n")]:
-        name, colon, value = line.partition(b":")
+        name, colon, _ = line.partition(b":")
         if not colon or not is_field_value(line):
             raise ValueError("not a field line: " + ascii(line))
         parsed.append((name.lower(), line + b"\r\n"))
@@ -202,7 +203,7 @@ def _parse_defaults(default_lines: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def status_line(status: int, reason: bytes | None) -> bytes:
-    """Status line with ``reason``, or the standard phrase for None. We speak 1.1 to everybody (RFC 9110 section 2.5)."""
+    """Status line with ``reason``, None for the standard phrase. We speak 1.1 to everybody (RFC 9110 section 2.5)."""
     if status < 100 or status > 999:
         raise ValueError("not a status code")
     if reason is None:

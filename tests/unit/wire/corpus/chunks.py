@@ -25,13 +25,21 @@ SIZE_SYNTAX: list[Case] = [
         for size in (b"5", b"05", b"0000000000000005")
     ),
     *(
-        accepted(f"G-011-ok-{size!r}", chunked(size + b"\r\n0123456789\r\n00\r\n\r\n"), Request("POST", b"/a", b"0123456789"))
+        accepted(
+            f"G-011-ok-{size!r}", chunked(size + b"\r\n0123456789\r\n00\r\n\r\n"), Request("POST", b"/a", b"0123456789")
+        )
         for size in (b"A", b"a", b"0A")
     ),
     *(
         _refused(f"G-012-{size[:18]!r}-{len(size)}", size + b"\r\nhello\r\n0\r\n\r\n")
         for size in (
-            *(b"FFFFFFFFFFFFFFFF", b"8000000000000000", b"10000000000000005", b"FFFFFFFFFFFFFFFFF", b"10000000000000000"),
+            *(
+                b"FFFFFFFFFFFFFFFF",
+                b"8000000000000000",
+                b"10000000000000005",
+                b"FFFFFFFFFFFFFFFFF",
+                b"10000000000000000",
+            ),
             b"0" * 100_000 + b"5",
         )
     ),
@@ -49,7 +57,7 @@ TERMINATORS: list[Case] = [
 EXTENSIONS: list[Case] = [
     *(
         accepted(f"G-014-ok-{ext!r}", chunked(b"5" + ext + b"\r\nhello\r\n0" + ext + b"\r\n\r\n"), _HELLO)
-        for ext in (b";a", b";a=b", b';a="x\\"y"', b' ;a=b', b';a = b', b";a=b;c=d", b'; a="b;c"', b';a=""', b"\t;\ta")
+        for ext in (b";a", b";a=b", b';a="x\\"y"', b" ;a=b", b";a = b", b";a=b;c=d", b'; a="b;c"', b';a=""', b"\t;\ta")
     ),
     *(
         _refused(f"G-014-{ext!r}", b"5" + ext + b"\r\nhello\r\n0\r\n\r\n")

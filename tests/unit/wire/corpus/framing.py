@@ -38,7 +38,9 @@ BAD_NUMBERS = [
 LENGTH_SYNTAX: list[Case] = [
     *(refused(f"G-005-{value!r}", post(b"Content-Length: " + value, body=b"hello")) for value in BAD_NUMBERS),
     *(
-        accepted(f"G-005-ok-{value!r}", post(b"Content-Length:" + value, body=b"hello"), Request("POST", b"/a", b"hello"))
+        accepted(
+            f"G-005-ok-{value!r}", post(b"Content-Length:" + value, body=b"hello"), Request("POST", b"/a", b"hello")
+        )
         for value in (b"5", b" 5", b"005", b" \t5 \t ", b"0000000000000000000000005")
     ),
     *(
@@ -93,7 +95,9 @@ NAME_NEAR_MISSES: list[Case] = [
     ),
 ]
 REPEATED_CODING: list[Case] = [
-    refused(f"G-009-{one!r}-{two!r}", post(b"Transfer-Encoding: " + one, b"Transfer-Encoding: " + two, body=b"0\r\n\r\n"))
+    refused(
+        f"G-009-{one!r}-{two!r}", post(b"Transfer-Encoding: " + one, b"Transfer-Encoding: " + two, body=b"0\r\n\r\n")
+    )
     for one, two in [(b"chunked", b"chunked"), *permutations([b"chunked", b"identity", b"xyz"], 2)]
 ]
 OLD_VERSION: list[Case] = [

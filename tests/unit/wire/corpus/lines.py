@@ -56,7 +56,9 @@ ODD_SPACES: list[Case] = [
     ),
     refused("G-023-protocol", get(b"Host: t", b"Sec-WebSocket-Protocol: a\x0bX-Forwarded-For: 1.2.3.4")),
     *(
-        accepted(f"G-023-ok-{value!r}", get(b"Host: t", b"X: " + value), Request(fields=[(b"host", b"t"), (b"x", value)]))
+        accepted(
+            f"G-023-ok-{value!r}", get(b"Host: t", b"X: " + value), Request(fields=[(b"host", b"t"), (b"x", value)])
+        )
         for space in (b"\x85", b"\xa0", b"\xe2\x80\xa8", b"\xff")
         for value in (space + b"ab", b"a" + space + b"b", b"ab" + space, space)
     ),
@@ -69,12 +71,27 @@ ODD_SPACES: list[Case] = [
 STRUCTURE: list[Case] = [
     *(
         refused(f"G-024-{line!r}", get(b"Host: t", line))
-        for line in (b": x", b":", b"NoColon", b"A B: c", b"A(: c", b"\xc4: c", b"A\t: c", b'"A": c', b"A/: c", b"A@b: c")
+        for line in (
+            b": x",
+            b":",
+            b"NoColon",
+            b"A B: c",
+            b"A(: c",
+            b"\xc4: c",
+            b"A\t: c",
+            b'"A": c',
+            b"A/: c",
+            b"A@b: c",
+        )
     ),
     # An empty line first, then what looks like fields: the empty line ended the head, which lacks its Host.
     refused("G-024-empty-first", b"GET / HTTP/1.1\r\n\r\nHost: t\r\n\r\n", 400, "missing-host"),
     refused("G-024-flood", get(b"Host: t", *[b"x:"] * 70_000), 431, "many-fields"),
-    accepted("G-024-ok-tchar", get(b"Host: t", b"!#$%&'*+-^`|~09aZ: c"), Request(fields=[(b"host", b"t"), (b"!#$%&'*+-^`|~09az", b"c")])),
+    accepted(
+        "G-024-ok-tchar",
+        get(b"Host: t", b"!#$%&'*+-^`|~09aZ: c"),
+        Request(fields=[(b"host", b"t"), (b"!#$%&'*+-^`|~09az", b"c")]),
+    ),
 ]
 
 CASES = [*FOLDS, *BARE_LF, *BARE_CR, *ODD_SPACES, *STRUCTURE]

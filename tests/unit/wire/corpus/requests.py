@@ -18,7 +18,12 @@ REQUEST_LINES: list[Case] = [
             *((b"GET / HTTP/1.10", 505), (b"GET / HTTP/01.1", 505), (b"GET / HTTP/1", 505), (b"GET / HTTP/2.0", 505)),
             *((b"GET / HTTP/0.9", 505), (b"GET / HTTP/1.2", 505), (b"GET / HTTP/1.1x", 505), (b"GET / HTTP/", 505)),
             *((b"GET / HTTP", 400), (b"G@T / HTTP/1.1", 400), (b"get / HTTP/1.1", 400), (b"GeT / HTTP/1.1", 400)),
-            *((b"GET / HTTP/1.1\x00", 400), (b"GET / XTTP/1.1", 400), (b"GET / HTTP/1,1", 505), (b"GET /HTTP/1.1", 400)),
+            *(
+                (b"GET / HTTP/1.1\x00", 400),
+                (b"GET / XTTP/1.1", 400),
+                (b"GET / HTTP/1,1", 505),
+                (b"GET /HTTP/1.1", 400),
+            ),
             *((b"G" * 33 + b" / HTTP/1.1", 501), (b"G" * 5000 + b" / HTTP/1.1", 501), (b"\xc7ET / HTTP/1.1", 400)),
             *((b"PRI * HTTP/2.0", 505), (b"GET /x /y HTTP/1.1", 400), (b"GET / HTTP/1.1 HTTP/1.1", 400)),
         )
@@ -41,16 +46,31 @@ TARGETS: list[Case] = [
         for target in (
             *(b"*", b"t:80", b"foo", b"http:///", b"http://", b"/a b", b"/a#b", b"/\xff", b"/\x7f", b"/a\tb", b"#"),
             *(b"http://u@t/", b"http://t:99999/", b"ftp://t/", b"http:/t/"),
-            *(b"?a", b"http://t,u/", b"http://t\\x/", b"https//t/", b"*a", b"http://[::1/", b"http://t%zz/", b"h\xe4://t/"),
+            *(
+                b"?a",
+                b"http://t,u/",
+                b"http://t\\x/",
+                b"https//t/",
+                b"*a",
+                b"http://[::1/",
+                b"http://t%zz/",
+                b"h\xe4://t/",
+            ),
         )
     ),
     *(
         accepted(f"G-026-ok-{target!r}", get(b"Host: t", target=target), Request(path=path))
         for target, path in (
             *((b"//evil/", b"//evil/"), (b"/a\\b", b"/a\\b"), (b"/%0d%0aX:y", b"/%0d%0aX:y"), (b"/%00", b"/%00")),
-            *((b"/%zz", b"/%zz"), (b"/%c0%af", b"/%c0%af"), (b"/?a?b=c", b"/"), (b"/a?", b"/a"), (b"/..//./", b"/..//./")),
+            *(
+                (b"/%zz", b"/%zz"),
+                (b"/%c0%af", b"/%c0%af"),
+                (b"/?a?b=c", b"/"),
+                (b"/a?", b"/a"),
+                (b"/..//./", b"/..//./"),
+            ),
             *((b"http://t", b"/"), (b"http://t/", b"/"), (b"HTTPS://T/x?y", b"/x"), (b"http://t?x", b"/")),
-            *((b"/<>\"{}|^`", b"/<>\"{}|^`"), (b"http://t//x", b"//x")),
+            *((b'/<>"{}|^`', b'/<>"{}|^`'), (b"http://t//x", b"//x")),
         )
     ),
     accepted("G-026-asterisk", _line(b"OPTIONS * HTTP/1.1"), Request("OPTIONS", b"*")),
@@ -61,12 +81,37 @@ TARGETS: list[Case] = [
     refused("G-026-connect", _line(b"CONNECT t:80 HTTP/1.1"), 501),
 ]
 BAD_HOSTS = [
-    *(b"a, b", b"", b"u@t", b"t/path", b"t?x", b"t#x", b"t\\x", b"t:99999", b"[::1", b"a b", b"t:80:80", b":80", b"t:x"),
+    *(
+        b"a, b",
+        b"",
+        b"u@t",
+        b"t/path",
+        b"t?x",
+        b"t#x",
+        b"t\\x",
+        b"t:99999",
+        b"[::1",
+        b"a b",
+        b"t:80:80",
+        b":80",
+        b"t:x",
+    ),
     *(b"[::1]x", b"[]", b"[::g]", b"t%", b"t%4", b"t%gg", b"\xe4.example", b"[1:2]", b"t:-1", b"t:+1", b"t:65536"),
     *(b"[v1.x]", b"[::1%25eth0]", b"t\x00", b"t:000080", b'"t"', b"t,", b"<t>", b"[::1]]", b"[[::1]", b"http://t"),
 ]
 GOOD_HOSTS = [
-    *(b"t", b"t:80", b"T.Example", b"t.", b"127.0.0.1:8000", b"[::1]", b"[::1]:8080", b"[2001:db8::1.2.3.4]", b"a_b", b"xn--e1a"),
+    *(
+        b"t",
+        b"t:80",
+        b"T.Example",
+        b"t.",
+        b"127.0.0.1:8000",
+        b"[::1]",
+        b"[::1]:8080",
+        b"[2001:db8::1.2.3.4]",
+        b"a_b",
+        b"xn--e1a",
+    ),
     *(b"t:", b"t:0", b"t:65535", b"%41.example", b"a!$&'()*+;=~-", b"[1:2:3:4:5:6:7:8]", b"[::]", b"[1::]", b"[::1]:"),
 ]
 HOSTS: list[Case] = [
@@ -108,13 +153,17 @@ PIPELINES: list[Case] = [
 ]
 CONNECTION_OPTIONS: list[Case] = [
     *(
-        refused(f"G-032-{value!r}", post(b"Connection: " + value, b"Content-Length: 0"), 400, "connection-lists-framing")
+        refused(
+            f"G-032-{value!r}", post(b"Connection: " + value, b"Content-Length: 0"), 400, "connection-lists-framing"
+        )
         for value in (
             *(b"close, X-Forwarded-For, Host, Content-Length, Authorization, Cookie", b"Transfer-Encoding", b"HOST"),
             *(b"keep-alive,content-length", b",host", b"a,\thost\t,b"),
         )
     ),
-    accepted("G-032-keep-alive", get(b"Host: t", b"Keep-Alive: timeout=1e9", b"Proxy-Connection: keep-alive"), Request()),
+    accepted(
+        "G-032-keep-alive", get(b"Host: t", b"Keep-Alive: timeout=1e9", b"Proxy-Connection: keep-alive"), Request()
+    ),
     accepted("G-032-te", get(b"Host: t", b"TE: trailers, chunked;q=1", b"Connection: TE"), Request()),
     refused("repeated-content-type", post(b"Content-Type: a/b", b"Content-Type: a/b", b"Content-Length: 0")),
 ]

@@ -1,0 +1,52 @@
+from torana.base.endpoints cimport Endpoints
+from torana.exchange.request cimport Request
+from torana.exchange.response cimport Response
+from torana.exchange.roles cimport Channel
+from torana.net.clock cimport Clock
+from torana.net.transport cimport Transport
+from torana.serve.site cimport Site
+from torana.wire.http1.connection cimport Http1Connection
+
+cdef class Ending(Channel):
+    cdef public Transport transport
+    cdef public Site site
+    cdef public Endpoints endpoints
+    cdef public object crowd
+    cdef public Http1Connection wire
+    cdef public Clock clock
+    cdef public Request request
+    cdef public Response response
+    cdef public int phase
+    cdef public long long served
+    cdef public bint is_surplus
+    cdef bint _is_advancing
+    cdef bint _is_answered
+    cdef bint _is_aborted
+    cdef bint _is_returned
+    cdef bint _has_peer_closed
+    cdef bint _is_eof
+    cdef Py_ssize_t _discarded
+    cdef double _phase_started
+    cdef double _last_arrival
+    cdef long long _phase_bytes
+    cdef double _read_deadline
+    cdef double _began
+    cdef double _began_wall
+
+    cpdef lost(self)
+    cpdef refuse(self, error)
+    cdef _overloaded(self)
+    cpdef expired(self, double now)
+    cdef _read_expired(self, double now)
+    cdef _cut(self)
+    cpdef _close_politely(self, bint is_refused=*)
+    cdef _linger_or_close(self)
+    cdef _throw_away(self, Py_ssize_t size)
+    cpdef bint is_idle(self) except -1
+    cpdef bint close_if_idle(self) except -1
+    cpdef stop(self)
+    cpdef kill(self)
+    cdef _leave(self)
+    cdef _record(self, int status)
+    cdef _arm(self)
+    cdef _advance(self)

@@ -1,0 +1,13 @@
+from torana.exchange.request cimport Request
+from torana.exchange.response cimport Response
+from torana.net.transport cimport Transport
+from torana.serve.ending cimport Ending
+from torana.serve.site cimport Site
+from torana.wire.http1.connection cimport Http1Connection
+
+cdef class Outbound(Ending):
+    cdef _answered(self)
+    cdef _exchange_over(self)
+    cdef _cycle(self)
+    cdef bint _can_discard(self, Request request) except -1
+    cdef _restart_body_clock(self)

@@ -1,0 +1,202 @@
+"""What an HTTP/1 connection writes: the channel of its exchanges, and how one exchange makes way for the next.
+
+The middle storey of a connection (see ``ending``). Never here: what a response may be (``exchange``), its bytes
+(``wire``).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from torana.exchange.request import Request
+from torana.exchange.response import ClientDisconnected
+from torana.serve import timeouts
+from torana.serve.ending import Ending
+from torana.serve.phases import BODY, DISCARD, IDLE
+
+#: Bodies up to this size travel in one piece with their head.
+_JOIN_BYTES = 64 * 1024
+
+
+class Outbound(Ending):
+    """The channel of one exchange after the other."""
+
+    def respond(self, status: int, reason: bytes | None, fields: Any, length: int, data: Any, is_end: bool) -> None:
+        wire, site, transport = self.wire, self.site, self.transport
+        request, response = self.request, self.response
+        assert request is not None and response is not None
+        if response.wants_close or site.is_draining or (is_end and not self._can_discard(request)):
+            wire.close_after()
+        date_line = self.clock.date_line if site.has_date else b""
+        size = len(data)
+        if size <= _JOIN_BYTES:
+            transport.write(
+                wire.send_head(status, reason, fields, length, data, is_end, date_line, site.default_lines)
+            )
+        else:
+            head = wire.send_head(status, reason, fields, length, b"", False, date_line, site.default_lines)
+            transport.write_framed(head + wire.begin_data(size, is_end), data, wire.end_data(is_end))
+        if is_end:
+            self._answered()
+        elif transport.waiting:
+            self._arm()
+
+    def write(self, data: Any, is_end: bool) -> None:
+        wire, transport = self.wire, self.transport
+        size = len(data)
+        if size:
+            transport.write_framed(wire.begin_data(size, is_end), data, wire.end_data(is_end))
+        elif is_end:
+            end = wire.finish()
+            if end:
+                transport.write(end)
+        if is_end:
+            self._answered()
+        elif transport.waiting:
+            self._arm()
+
+    def write_file(self, fd: int, offset: int, count: int, is_end: bool) -> None:
+        wire, transport = self.wire, self.transport
+        begin = wire.begin_data(count, is_end)
+        if begin:
+            transport.write(begin)
+        transport.write_file(fd, offset, count)
+        end = wire.end_data(is_end)
+        if end:
+            transport.write(end)
+        if is_end:
+            self._answered()
+        elif transport.waiting:
+            self._arm()
+
+    def write_trailers(self, fields: Any) -> None:
+        self.transport.write(self.wire.send_trailers(fields))
+        self._answered()
+
+    def inform(self, status: int, fields: Any) -> None:
+        data = self.wire.send_informational(status, fields)
+        if data:
+            self.transport.write(data)
+
+    def abort(self) -> None:
+        self._is_aborted = True
+        if not self.transport.is_lent:
+            self.transport.poller.later(self.transport)
+
+    def want_body(self) -> None:
+        request = self.request
+        if self.phase != BODY or request is None or request.is_ended:
+            return
+        if self.wire.needs_continue:
+            self.transport.write(self.wire.send_informational(100, []))
+        if not self.transport.is_reading:
+            self._restart_body_clock()
+            self.transport.set_reading(True)
+            self._arm()
+            if not self._is_advancing and self.wire.buffered:
+                self._advance()
+
+    def is_full(self) -> bool:
+        return self.transport.is_full()
+
+    # The loan to another thread
+
+    def lend(self) -> None:
+        self.transport.lend()
+
+    def wait_drained(self) -> None:
+        times = self.site.timeouts
+        if not self.transport.wait_drained(times.write_idle_s, times.write_rate):
+            self.site.refusals.note(
+                "client takes the response too slowly", "timeout_write", self.endpoints.client, time.monotonic()
+            )
+            self.transport.lose_soon()
+        if self.transport.is_lost():
+            if self.response is not None:
+                self.response.lose()
+            raise ClientDisconnected("the client is gone")
+
+    def give_back(self) -> None:
+        transport = self.transport
+        if (
+            self._is_answered
+            and not self._is_aborted
+            and transport.waiting == 0
+            and self.wire.buffered == 0
+            and not self._has_peer_closed
+            and self.wire.next_cycle()
+        ):
+            # The common case ends here, on the borrowing thread: nothing waits, the connection is idle again.
+            self._record(0)
+            self.request = None
+            self.response = None
+            self.phase = IDLE
+            transport.is_reading = True
+            self._read_deadline = time.monotonic() + self.site.keep_alive_s if self.site.keep_alive_s else 0.0
+            transport.deadline = self._read_deadline
+            self._is_answered = False
+            if not transport.give_back():
+                transport.poller.wake(transport)
+        else:
+            self._is_returned = True
+            transport.poller.wake(transport)
+
+    # The end of an exchange
+
+    def _answered(self) -> None:
+        self._is_answered = True
+        if not self.transport.is_lent:
+            self._exchange_over()
+
+    def _exchange_over(self) -> None:
+        """The answer is complete: account for it, and go on to the next request or to the end."""
+        request = self.request
+        assert request is not None
+        self._is_answered = False
+        request.lose()
+        if request.is_ended:
+            self._cycle()
+        elif self.wire.keep_alive and not self._is_eof:
+            self.phase = DISCARD
+            self._discarded = 0
+            linger_s = self.site.timeouts.linger_s
+            self._read_deadline = self.clock.now + linger_s if linger_s else 0.0
+            self.transport.set_reading(True)
+            self._arm()
+            if not self._is_advancing:
+                self._advance()
+        else:
+            self._close_politely()
+
+    def _cycle(self) -> None:
+        wire = self.wire
+        if not wire.next_cycle():
+            self._close_politely()
+            return
+        self._record(0)
+        self.request = None
+        self.response = None
+        self.phase = IDLE
+        self.transport.set_reading(not self._is_eof)
+        self._read_deadline = self.clock.now + self.site.keep_alive_s if self.site.keep_alive_s else 0.0
+        if self.transport.waiting:
+            self._arm()
+        else:
+            self.transport.deadline = self._read_deadline
+        if (wire.buffered or self._is_eof) and not self._is_advancing:
+            self._advance()
+
+    def _can_discard(self, request: Request) -> bool:
+        """Whether the rest of the body is small enough to be read and thrown away, so that the connection lives."""
+        if request.is_ended:
+            return True
+        length = request.head.content_length
+        return 0 <= length - request.received <= self.site.linger_bytes and not self.wire.needs_continue
+
+    def _restart_body_clock(self) -> None:
+        """The rate of a body is measured only while its client is the one to wait for."""
+        self.phase = BODY
+        self._phase_started = self._last_arrival = self.clock.now
+        self._phase_bytes = 0
+        self._read_deadline = timeouts.body_deadline(self.site.timeouts, self._phase_started, self._last_arrival)

@@ -1,0 +1,128 @@
+"""The table of settings: complete, free of contradictions, and in step with the options it fills."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from torana.config.assemble import plan_from
+from torana.config.explain import spellings
+from torana.config.foreign import FOREIGN
+from torana.config.origin import Origin, Rank, Said
+from torana.config.reference import page
+from torana.config.setting import Setting, option_at
+from torana.config.settings import BY_NAME, SETTINGS, key_of, nearest
+from torana.config.sources import Gathered
+from torana.config.unavailable import HIDDEN
+from torana.net.options import ListenOptions, NetOptions, TlsOptions
+from torana.process.plan import Plan
+
+#: Options that no single setting fills, each with the reason.
+WITHOUT_SETTING = {
+    "net.listen.tls.alpn": "follows from --http",
+    "gateway.is_multiprocess": "follows from the number of workers",
+    "process.systemd": "a fact, not a wish",
+    "notices": "what configuration itself has to say",
+}
+
+CONTRACT = """
+-b --bind --host --port -w --workers --threads --interface --factory --app-dir --root-path --lifespan --loop --certfile
+--keyfile --keyfile-password --ca-certs --cert-reqs --http --reload --reload-dir --access-log --no-access-log
+--access-log-format --log-level --log-config --config --env-file --backlog --limit-concurrency --max-requests
+--max-requests-jitter --max-rss --max-lifetime --forwarded-allow-ips --proxy-protocol --preload --user --group --umask
+--pid --header --no-server-header --no-date-header --static
+""".split()
+
+
+def option_paths(options: Any, prefix: str = "") -> list[str]:
+    paths = []
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        path = f"{prefix}{field.name}"
+        paths += option_paths(value, path + ".") if dataclasses.is_dataclass(value) else [path]
+    return paths
+
+
+WHOLE = Plan(net=NetOptions(listen=ListenOptions(tls=TlsOptions(certfile=""))))
+
+
+def test_every_option_is_filled_by_one_setting() -> None:
+    filled = Counter(setting.fills for setting in SETTINGS if setting.fills)
+    assert [path for path, count in filled.items() if count > 1] == []
+    assert set(option_paths(WHOLE)) - set(filled) == set(WITHOUT_SETTING)
+    assert set(filled) <= set(option_paths(WHOLE))
+
+
+def test_no_flag_and_no_name_means_two_things() -> None:
+    flags = Counter(flag for setting in SETTINGS for flag in spellings(setting))
+    assert [flag for flag, count in flags.items() if count > 1] == []
+    assert len(BY_NAME) == len(SETTINGS)
+    assert not {key_of(flag) for flag in flags if len(flag) > 2} & {name for name in FOREIGN if len(name) > 1}
+
+
+def test_every_flag_of_the_contract_exists() -> None:
+    flags = {flag for setting in SETTINGS for flag in spellings(setting)}
+    assert set(CONTRACT) <= flags
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_a_setting_is_well_declared(setting: Setting) -> None:
+    assert re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", setting.name)
+    assert setting.help.endswith(".") and setting.section and setting.since
+    assert setting.kind.accepts
+    assert setting.show(setting.default_value)
+
+
+@pytest.mark.parametrize("setting", [s for s in SETTINGS if s.fills], ids=lambda setting: setting.name)
+def test_a_default_stands_in_its_option(setting: Setting) -> None:
+    if setting.name in ("bind", "certfile"):
+        return
+    assert option_at(WHOLE, setting.fills) == setting.default_value
+
+
+#: A value for each kind of setting, other than its default.
+EXAMPLES = {
+    "text": "some", "path": ".", "integer": "7", "duration": "7", "size": "777k", "mode": "027", "address": "fd:7",
+    "network": "10.0.0.7", "field": "X-A: b", "mount point": "/seven", "certificate": "a.pem:b.pem",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [s for s in SETTINGS if s.fills and s.name not in ("workers", "certfile") and not s.must_exist],
+    ids=lambda setting: setting.name,
+)
+def test_what_is_said_arrives_in_the_option(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind = setting.kind.name
+    if kind == "switch":
+        text = "false" if setting.default_value else "true"
+    elif kind == "choice":
+        text = next(word for word in setting.kind.metavar.split("|") if word not in (setting.default_value, "uvloop"))
+    else:
+        text = EXAMPLES[kind]
+    if setting.name in ("limit_method", "limit_write_resume"):
+        text = "7"
+    gathered = Gathered()
+    gathered.add(Said(setting.name, text, Origin(Rank.FLAG, setting.flag)))
+    if setting.fills.startswith("net.listen.tls"):
+        gathered.add(Said("certfile", __file__, Origin(Rank.FLAG, "--certfile")))
+    value = option_at(plan_from(gathered), setting.fills)
+    assert value == setting.kind.read(text) or setting.name in ("max_requests", "limit_write_resume")
+    assert value != setting.default_value
+
+
+def test_the_reference_page_tells_all_that_can_be_used() -> None:
+    text = page()
+    for setting in SETTINGS:
+        assert (f"\n### {setting.name}\n" in text) is (setting.name not in HIDDEN)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("prot", "port"), ("timeout_keepalive", "timeout_keep_alive"), ("zzzz", None)]
+)
+def test_the_nearest_name(typed: str, meant: str | None) -> None:
+    assert nearest(typed) == meant
