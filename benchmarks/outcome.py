@@ -33,6 +33,16 @@ class ServerOutcome:
         return self.median(lambda sample: sample.requests_s)
 
     @property
+    def server_cpu_us(self) -> float:
+        """Processor time of one request, which a shared machine disturbs least."""
+        return self.median(lambda sample: sample.server_cpu_us)
+
+    @property
+    def busy(self) -> float:
+        """The share of one core that the server had."""
+        return self.median(lambda sample: sample.busy)
+
+    @property
     def spread(self) -> float:
         """(highest - lowest) / median."""
         rates = [sample.requests_s for sample in self.samples]

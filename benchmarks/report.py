@@ -78,24 +78,29 @@ def _fact(value: object) -> str:
 
 
 def _summary(works: list[WorkOutcome]) -> str:
-    rows = []
-    for work in works:
-        rival, ours = work.rival(), work.torana
-        ratio = work.ratio(rival) if rival else None
-        verdict = "-" if ratio is None else "reached" if ratio >= work.target.factor else "not reached"
-        named = " or ".join(work.target.peers) or "every peer"
-        rows.append(
-            (
-                work.title,
-                f"{work.target.factor:g} x {named}",
-                f"{ours.requests_s:,.0f}" if ours else "-",
-                f"{rival.name} {rival.requests_s:,.0f}" if rival else "-",
-                f"{ratio:.2f}" if ratio is not None else "-",
-                verdict,
-            )
-        )
-    head = ("work", "target", "torana, requests/s", "fastest of those named", "ratio", "")
-    return "## Summary\n\n" + _table(head, rows)
+    head = ("work", "target", "torana, requests/s", "fastest of those named", "ratio", "ratio by CPU time", "")
+    return "## Summary\n\n" + _table(head, [_summary_row(work) for work in works])
+
+
+def _summary_row(work: WorkOutcome) -> tuple[str, ...]:
+    named = " or ".join(work.target.peers) or "every peer"
+    rival, ours = work.rival(), work.torana
+    ratio = work.ratio(rival) if rival else None
+    by_cpu = rival.server_cpu_us / ours.server_cpu_us if rival and ours and ours.server_cpu_us else None
+    verdict = "-"
+    if ratio is not None:
+        verdict = "reached" if ratio >= work.target.factor else "not reached"
+    if rival and ours and min(rival.busy, ours.busy) < _BUSY_ENOUGH:
+        verdict += " (!)"
+    return (
+        work.title,
+        f"{work.target.factor:g} x {named}",
+        f"{ours.requests_s:,.0f}" if ours else "-",
+        f"{rival.name} {rival.requests_s:,.0f}" if rival else "-",
+        f"{ratio:.2f}" if ratio is not None else "-",
+        f"{by_cpu:.2f}" if by_cpu is not None else "-",
+        verdict,
+    )
 
 
 def _work(work: WorkOutcome) -> str:
@@ -116,25 +121,26 @@ def _work(work: WorkOutcome) -> str:
 
 def _server(work: WorkOutcome, server: ServerOutcome) -> tuple[str, ...]:
     if not server.samples:
-        return (server.name, _first_line(server.problem), *("-",) * 7)
+        return (server.name, _gist(server.problem), *("-",) * 7)
     ratio = work.ratio(server)
-    busy = server.median(lambda sample: sample.busy)
     return (
-        server.name + "".join(f" ({_first_line(said)})" for said in (server.problem, server.note) if said),
+        server.name + "".join(f" ({_gist(said)})" for said in (server.problem, server.note) if said),
         f"{server.requests_s:,.0f}",
         f"{server.spread:.0%}",
         f"{ratio:.2f}" if ratio is not None and server.name != TORANA.name else "-",
-        f"{server.median(lambda sample: sample.server_cpu_us):,.1f}",
+        f"{server.server_cpu_us:,.1f}",
         f"{server.median(lambda sample: sample.p50_us) / 1000:.2f}",
         f"{server.median(lambda sample: sample.p99_us) / 1000:.2f}",
         # Below this the load, or another process on the core, was the limit, not the server.
-        f"{busy:.0%}" + ("" if busy >= _BUSY_ENOUGH else " (!)"),
+        f"{server.busy:.0%}" + ("" if server.busy >= _BUSY_ENOUGH else " (!)"),
         str(server.errors),
     )
 
 
-def _first_line(text: str) -> str:
-    return text.strip().partition("\n")[0][:100]
+def _gist(text: str) -> str:
+    """How it ended: the first words, and the last line, where a traceback names the error."""
+    lines = [line for line in text.strip().splitlines() if line.strip()] or [""]
+    return lines[0][:60] + (f" ... {lines[-1].strip()[:120]}" if len(lines) > 1 else "")
 
 
 def _starts(starts: list[StartOutcome]) -> str:
@@ -142,7 +148,7 @@ def _starts(starts: list[StartOutcome]) -> str:
         (
             s.server,
             s.interface,
-            f"{s.median_s:.3f}" if s.seconds else _first_line(s.problem),
+            f"{s.median_s:.3f}" if s.seconds else _gist(s.problem),
             f"{min(s.seconds):.3f}-{max(s.seconds):.3f}" if s.seconds else "-",
         )
         for s in starts
@@ -154,7 +160,7 @@ def _starts(starts: list[StartOutcome]) -> str:
 def _idles(idles: list[IdleOutcome]) -> str:
     rows = [
         (
-            i.server + (f" ({_first_line(i.problem)})" if i.problem else ""),
+            i.server + (f" ({_gist(i.problem)})" if i.problem else ""),
             i.interface,
             f"{i.opened:,}",
             f"{i.held:,}",

@@ -76,9 +76,12 @@ class Running:
         return total
 
     def output(self) -> str:
-        """The last lines it printed."""
+        """The last lines it printed, without this machine's folders: they end up in reports."""
         self._output.seek(0)
-        return "\n".join(self._output.read().decode(errors="replace").splitlines()[-12:])
+        text = self._output.read().decode(errors="replace")
+        for folder in (str(ROOT), sys.prefix, sys.base_prefix):
+            text = text.replace(folder + os.sep, "")
+        return "\n".join(text.splitlines()[-12:])
 
     def wait_listening(self, limit_s: float = 20.0) -> None:
         """Return once a connection is accepted; ServerFailedError if it ends first or takes longer."""

@@ -440,7 +440,7 @@ async def pressure(scope: Event, receive: Receive, send: Send) -> None:
     taken = 0
     try:
         for _ in range(1600):
-            async with asyncio.timeout(2.0):
+            async with asyncio.timeout(0.5):
                 await send({**BODY, "body": bytes(65536), "more_body": True})
             taken += 65536
     except (TimeoutError, OSError):

@@ -35,6 +35,6 @@ def probe(probe_file: Path) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def wsgi_probe(probe_file: Path) -> Iterator[Server]:
     """The WSGI probe, on four threads."""
-    with running("wsgi_probe:app", "--threads", "4", app_dir=HERE,
+    with running("wsgi_probe:app", "--interface", "wsgi", "--threads", "4", app_dir=HERE,
                  environment={"PROBE_FILE": str(probe_file)}) as server:
         yield server

@@ -1,4 +1,4 @@
-"""What an ASGI application is given: the call, the scope, their types and their freshness (asgi.readthedocs.io, 3.0)."""
+"""What an ASGI 3 application is given: the call, the scope, their types and their freshness."""
 
 from __future__ import annotations
 

@@ -55,8 +55,7 @@ def is_ipv4(text: bytes) -> bool:
         return False
     for part in parts:
         size = len(part)
-        # ASCII digits only, or int() is not reached.
-        if not 1 <= size <= 3 or part.strip(_DIGITS) or (size > 1 and part.startswith(b"0")) or int(part) > 255:
+        if size > 3 or (size > 1 and part.startswith(b"0")) or not 0 <= decimal(part, 0, size) <= 255:
             return False
     return True
 
@@ -74,7 +73,7 @@ def is_ipv6(text: bytes) -> bool:
         return False
     for index, part in enumerate(parts):
         if b"." in part:
-            if index != len(parts) - 1 or not is_ipv4(part):
+            if index != len(parts) - 1 or text.endswith(b":") or not is_ipv4(part):
                 return False
             groups += 2
         elif 1 <= len(part) <= 4 and not part.strip(_HEX_DIGITS):

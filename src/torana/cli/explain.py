@@ -12,7 +12,17 @@ from torana.config.settings import BY_NAME, key_of, nearest
 from torana.config.sources import gather
 
 
-@click.command("explain", cls=SettingsCommand, options_metavar="[SETTINGS]")
+class Explain(SettingsCommand):
+    """Takes a lone flag for the name of a setting."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """``torana explain --port`` asks for the setting, and gives no value."""
+        if len(args) == 1 and key_of(args[0]) in BY_NAME:
+            args = [key_of(args[0])]
+        return super().parse_args(ctx, args)
+
+
+@click.command("explain", cls=Explain, options_metavar="[SETTINGS]")
 @click.argument("setting", required=False)
 @click.pass_context
 def command(ctx: click.Context, /, setting: str | None, **_: object) -> None:

@@ -22,12 +22,14 @@ cdef class Request:
     cpdef begin(
         self, RequestHead head, Endpoints endpoints, Channel channel, long long body_limit, Py_ssize_t read_ahead
     )
+    @cython.locals(size=Py_ssize_t)
     cpdef push(self, bytes data)
     cpdef end(self, list trailers)
     cpdef lose(self)
     cpdef bytes take(self)
     cpdef bint is_full(self) except -1
 
+@cython.locals(made=Request)
 cpdef Request new_request(
     RequestHead head, Endpoints endpoints, Channel channel, long long body_limit, Py_ssize_t read_ahead
 )

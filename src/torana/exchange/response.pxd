@@ -1,9 +1,13 @@
 cimport cython
 
+from torana.base.bytescan cimport decimal
 from torana.base.headers cimport is_field_value, is_token, lower, tokens
 from torana.exchange.request cimport Request
 from torana.exchange.roles cimport Channel
-from torana.exchange.states cimport after
+from torana.exchange.states cimport (
+    CUT, DATA, DONE, HINT, IDLE, IGNORED, ILLEGAL, LAST_DATA, LAST_DATA_BEFORE_TRAILERS, LAST_TRAILERS, SENDING, START,
+    STARTED, TRAILERS, after,
+)
 
 @cython.freelist(64)
 cdef class Response:
@@ -22,7 +26,9 @@ cdef class Response:
     cdef list _trailers
 
     cpdef begin(self, Channel channel, Request request)
+    @cython.locals(size=Py_ssize_t, state=int, declared=cython.longlong, length=cython.longlong, wants_close=bint, kept=list)
     cpdef start(self, int status, object fields, bytes reason=*, bint trailers=*)
+    @cython.locals(size=Py_ssize_t, act=int, before=int, state=int, waits=bint)
     cpdef write(self, object data, bint is_last)
     cpdef bint write_file(self, int fd, long long offset, long long count, bint is_last) except -1
     cpdef trailers(self, object fields, bint is_last)
@@ -38,4 +44,5 @@ cdef class Response:
     cdef long long _length(self, bytes value) except -1
     cdef str _out_of_order(self, int state)
 
+@cython.locals(made=Response)
 cpdef Response new_response(Channel channel, Request request)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from torana.base.bytescan import decimal
 from torana.base.headers import is_field_value, is_token, lower, tokens
 from torana.exchange.states import (
     CUT,
@@ -299,9 +300,10 @@ class Response:
             raise ApplicationError(f"the value of header {name!r} holds a forbidden control character")
 
     def _length(self, value: bytes) -> int:
-        if not value.isdigit() or len(value) > 18:
+        length = decimal(value, 0, len(value))
+        if length < 0:
             raise ApplicationError("content-length is not a decimal number")
-        return int(value)
+        return length
 
     def _out_of_order(self, state: int) -> str:
         if state == IDLE:

@@ -30,6 +30,13 @@ ILLEGAL = 6
 #: The act is too late to matter and is passed over (ASGI: messages after completion are ignored).
 IGNORED = 7
 
+# Compiled, the names above are C variables (states.pxd); this keeps them importable from Python.
+globals().update(
+    IDLE=IDLE, STARTED=STARTED, SENDING=SENDING, TRAILERS=TRAILERS, DONE=DONE, CUT=CUT,
+    START=START, HINT=HINT, DATA=DATA, LAST_DATA=LAST_DATA, LAST_DATA_BEFORE_TRAILERS=LAST_DATA_BEFORE_TRAILERS,
+    LAST_TRAILERS=LAST_TRAILERS, ILLEGAL=ILLEGAL, IGNORED=IGNORED,
+)  # fmt: skip
+
 _TABLE = bytes(
     [
         # START    HINT      DATA      LAST_DATA  LAST_DATA_BEFORE_TRAILERS  LAST_TRAILERS

@@ -15,7 +15,7 @@ ErrorPage = Callable[[BaseException], tuple[list[tuple[bytes, bytes]], bytes]]
 def build(app: Any, interface: str, options: GatewayOptions, error_page: ErrorPage | None = None) -> Gateway:
     """The gateway for ``app``. ``interface``: "asgi3", "asgi2" or "wsgi", as ``detect`` names them."""
     if interface == WSGI:
-        from torana.gateway.wsgi.call import WsgiGateway
+        from torana.gateway.wsgi.gateway import WsgiGateway
 
         return WsgiGateway(app, options, error_page)
     from torana.gateway.asgi.call import AsgiGateway

@@ -14,6 +14,8 @@ _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _INSTALLED = tuple(
     path + os.sep for path in {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 )
+#: Compiled modules of ours name their files relative to the source tree.
+_COMPILED = "src/torana/"
 #: Longest traceback that is shown; a recursion error has a thousand frames, all alike.
 _MOST_FRAMES = 40
 
@@ -65,11 +67,11 @@ def _frames(trace: TracebackType | None) -> list[str]:
 
 
 def _is_machinery(filename: str) -> bool:
-    return filename.startswith(("<frozen", _OWN)) or f"{os.sep}importlib{os.sep}" in filename
+    return filename.startswith(("<frozen", _OWN, _COMPILED)) or f"{os.sep}importlib{os.sep}" in filename
 
 
 def _is_users(filename: str) -> bool:
-    if filename.startswith("<") or f"{os.sep}site-packages{os.sep}" in filename:
+    if _is_machinery(filename) or filename.startswith("<") or f"{os.sep}site-packages{os.sep}" in filename:
         return False
     return not filename.startswith(_INSTALLED)
 

@@ -3,6 +3,7 @@ from torana.exchange.request cimport Request, new_request
 from torana.exchange.response cimport Response, new_response
 from torana.net.transport cimport Transport
 from torana.serve.outbound cimport Outbound
+from torana.serve.phases cimport ANSWER, BODY, CLOSING, DISCARD, FRESH, HEAD, IDLE, LINGER, OVER
 from torana.serve.site cimport Site
 from torana.wire.events cimport EndOfBody, RequestHead
 

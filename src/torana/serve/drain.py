@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("torana")
 
 _LOOK_S = 0.02
+#: How long a connection that was accepted just before the stop has for the first byte of its request: the kernel told
+#: its client that it is through, so the request is on its way.
+_FRESH_S = 0.2
 
 
 async def drain(crowd: Crowd, gateway: Gateway, timeouts: Timeouts, abort: asyncio.Event) -> bool:
@@ -44,9 +47,11 @@ async def _wait(crowd: Crowd, gateway: Gateway, limit_s: float, abort: asyncio.E
     """Until nobody is left, or the time is over, or the stop has become urgent."""
     loop = asyncio.get_running_loop()
     end = loop.time() + limit_s
+    fresh_end = loop.time() + min(limit_s, _FRESH_S)
     while True:
         for connection in list(crowd.connections):
-            connection.close_if_idle()
+            if not connection.is_fresh() or loop.time() >= fresh_end:
+                connection.close_if_idle()
         if not crowd.connections and not gateway.running():
             return True
         if abort.is_set() or loop.time() >= end:

@@ -4,6 +4,7 @@ from torana.exchange.response cimport Response
 from torana.exchange.roles cimport Channel
 from torana.net.clock cimport Clock
 from torana.net.transport cimport Transport
+from torana.serve.phases cimport BODY, CLOSING, DISCARD, FRESH, HEAD, IDLE, LINGER, OVER
 from torana.serve.site cimport Site
 from torana.wire.http1.connection cimport Http1Connection
 

@@ -186,6 +186,10 @@ class Ending(Channel):
         """Whether it is between two requests, or has not sent a byte."""
         return self.phase == IDLE or self.phase == FRESH
 
+    def is_fresh(self) -> bool:
+        """Whether it was accepted and has not sent a byte."""
+        return self.phase == FRESH
+
     def close_if_idle(self) -> bool:
         """Close a connection that is between two requests; for a graceful stop and when descriptors run short."""
         if self.phase == IDLE or self.phase == FRESH:

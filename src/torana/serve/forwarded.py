@@ -39,7 +39,6 @@ _OLDER_SCHEMES: dict[bytes, dict[bytes, str]] = {
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PAIR = re.compile(rb"(" + _TOKEN + rb')=(?:(' + _TOKEN + rb')|"((?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*)")')
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
-_T = TypeVar("_T")
 _PORT = re.compile(rb"[0-9]{1,5}")
 _PREFIX = re.compile(rb"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
 

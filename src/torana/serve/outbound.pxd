@@ -2,6 +2,7 @@ from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
 from torana.net.transport cimport Transport
 from torana.serve.ending cimport Ending
+from torana.serve.phases cimport BODY, DISCARD, IDLE
 from torana.serve.site cimport Site
 from torana.wire.http1.connection cimport Http1Connection
 

@@ -86,6 +86,9 @@ class ProxiedStart:
     def is_idle(self) -> bool:
         return False
 
+    def is_fresh(self) -> bool:
+        return False
+
     def close_if_idle(self) -> bool:
         return False
 

@@ -96,7 +96,7 @@ EXAMPLES = {
     [s for s in SETTINGS if s.fills and s.name not in ("workers", "certfile") and not s.must_exist],
     ids=lambda setting: setting.name,
 )
-def test_what_is_said_arrives_in_the_option(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_said_arrives_in_the_option(setting: Setting) -> None:
     kind = setting.kind.name
     if kind == "switch":
         text = "false" if setting.default_value else "true"
@@ -110,6 +110,7 @@ def test_what_is_said_arrives_in_the_option(setting: Setting, monkeypatch: pytes
     gathered.add(Said(setting.name, text, Origin(Rank.FLAG, setting.flag)))
     if setting.fills.startswith("net.listen.tls"):
         gathered.add(Said("certfile", __file__, Origin(Rank.FLAG, "--certfile")))
+        gathered.add(Said("ca_certs", __file__, Origin(Rank.FLAG, "--ca-certs")))
     value = option_at(plan_from(gathered), setting.fills)
     assert value == setting.kind.read(text) or setting.name in ("max_requests", "limit_write_resume")
     assert value != setting.default_value

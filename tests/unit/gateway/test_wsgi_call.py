@@ -12,7 +12,7 @@ import pytest
 from tests.unit.gateway.wsgi_stage import Stage, run
 from torana.exchange.response import ClientDisconnected
 from torana.gateway.options import GatewayOptions
-from torana.gateway.wsgi.failure import application_line, shown
+from torana.gateway.wsgi.failure import shown
 
 FAILURES = [ValueError("broken"), SystemExit(3), KeyboardInterrupt(), GeneratorExit(), RecursionError(), MemoryError(),
             StopIteration(), OSError("disk"), AssertionError()]  # fmt: skip
@@ -87,7 +87,7 @@ def test_failure_before_anything_left_is_a_plain_500(failure, caplog):
         message = caplog.records[0].getMessage()
         assert "PUT /path?q" in message
         assert "test_wsgi_call.py" in message
-        assert app.__name__ in message
+        assert f"line {app.__code__.co_firstlineno + 1 + (app is after_start)}:" in message
         assert caplog.records[0].exc_info[0] is type(failure)
         assert caplog.records[0].name == "torana.error"
 
@@ -170,18 +170,13 @@ def test_failing_log_handler_ends_nothing(monkeypatch):
     assert run(None).status == 500
 
 
-def test_application_line_prefers_the_applications_code():
-    def broken():
-        import json
+def test_misuse_names_the_applications_line(caplog):
+    def app(environ, start_response):
+        start_response("nonsense", [])
 
-        json.loads("{")
-
-    try:
-        broken()
-    except ValueError as error:
-        line = application_line(error)
-    assert "test_wsgi_call.py" in line
-    assert line.endswith("in broken")
+    run(app)
+    message = caplog.records[0].getMessage()
+    assert f"test_wsgi_call.py, line {app.__code__.co_firstlineno + 1}:" in message
 
 
 def test_targets_are_shown_safely():

@@ -16,4 +16,5 @@ cdef class Answer:
     cdef _send_path(self, dict message)
     cdef _send_file(self, dict message)
 
+@cython.locals(made=Answer)
 cpdef Answer new_answer(Response response, bint is_debug)

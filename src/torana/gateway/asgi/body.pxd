@@ -18,4 +18,5 @@ cdef class Body:
     cpdef stop(self)
     cdef dict _next(self)
 
+@cython.locals(made=Body)
 cpdef Body new_body(Request request, Response response)

@@ -1,22 +1,28 @@
+cimport cython
+
 from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
 from torana.exchange.roles cimport Answerer, Gateway
 from torana.gateway.asgi.answer cimport Answer, new_answer
 from torana.gateway.asgi.body cimport Body, new_body
-from torana.gateway.asgi.describe cimport http_scope
+from torana.gateway.asgi.describe cimport Describer
+
+cdef class HttpCall
 
 cdef class AsgiGateway(Gateway):
     cdef public object app
     cdef public object options
     cdef public object error_page
-    cdef public str root_path
     cdef public bint is_debug
-    cdef public dict state
+    cdef public Describer describer
     cdef public set calls
     cdef object _lifespan
     cdef object _context
     cdef object _loop
     cdef object _make_task
+
+    @cython.locals(call=HttpCall)
+    cpdef answer(self, object request, object response)
 
 cdef class HttpCall(Answerer):
     cdef public AsgiGateway gateway

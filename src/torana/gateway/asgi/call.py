@@ -6,6 +6,7 @@ Never here: what an event or a message means (``body``, ``answer``).
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import sys
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from torana.exchange.roles import Answerer, Gateway
 from torana.exchange.states import CUT, IDLE
 from torana.gateway.asgi.answer import Answer, new_answer
 from torana.gateway.asgi.body import Body, new_body
-from torana.gateway.asgi.describe import http_scope
+from torana.gateway.asgi.describe import Describer
 from torana.gateway.asgi.lifespan import Lifespan
 from torana.gateway.culprit import last_place
 from torana.gateway.options import GatewayOptions
@@ -30,6 +31,8 @@ ErrorPage = Callable[[BaseException], tuple[list[tuple[bytes, bytes]], bytes]]
 
 _TEXT = [(b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff")]
 _HAS_EAGER = sys.version_info >= (3, 12)
+#: Starts at once instead of in the loop's next turn, where Python can do that.
+_EagerTask: Any = functools.partial(asyncio.Task, eager_start=True)
 
 
 class AsgiGateway(Gateway):
@@ -39,9 +42,8 @@ class AsgiGateway(Gateway):
         self.app = app
         self.options = options
         self.error_page = error_page
-        self.root_path = options.root_path
         self.is_debug = error_page is not None
-        self.state: dict[str, Any] | None = None
+        self.describer = Describer(options.root_path, None, self.is_debug)
         self.calls: set[HttpCall] = set()
         self._lifespan = Lifespan(app, options)
         self._context: Context = copy_context()
@@ -52,7 +54,7 @@ class AsgiGateway(Gateway):
         """Run lifespan start-up; keeps its context for the requests. Raises ``LoadError`` when it fails."""
         loop = asyncio.get_running_loop()
         await self._lifespan.startup()
-        self.state = self._lifespan.state
+        self.describer = Describer(self.options.root_path, self._lifespan.state, self.is_debug)
         self._context = self._lifespan.context
         self._loop = loop
         # A task factory that the application or its tools installed is theirs to keep.
@@ -76,7 +78,7 @@ class AsgiGateway(Gateway):
         if self._make_task is not None:
             call.task = self._make_task(call.run(), context=context)
         elif _HAS_EAGER:
-            call.task = asyncio.Task(call.run(), loop=self._loop, name="torana-request", context=context, eager_start=True)  # type: ignore[call-arg,unused-ignore]
+            call.task = _EagerTask(call.run(), loop=self._loop, name="torana-request", context=context)
         else:
             call.task = asyncio.Task(call.run(), loop=self._loop, name="torana-request", context=context)
 
@@ -124,7 +126,7 @@ class HttpCall(Answerer):
         """Call the application and see to it that its exchange ends."""
         gateway = self.gateway
         try:
-            scope = http_scope(self.request, gateway.root_path, gateway.state, gateway.is_debug)
+            scope = gateway.describer.http_scope(self.request)
             result = await gateway.app(scope, self.body.receive, self.reply.send)
             if result is not None:
                 _log.warning("the application returned %s; an ASGI application returns None", type(result).__name__)

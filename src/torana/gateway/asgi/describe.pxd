@@ -1,10 +1,17 @@
+cimport cython
+
 from torana.base.endpoints cimport Endpoints
 from torana.exchange.request cimport Request
 from torana.wire.events cimport RequestHead
 
-import cython
-
 cpdef str path_of(bytes raw_path, str root_path)
 
-@cython.locals(head=RequestHead, endpoints=Endpoints, extensions=dict, scope=dict)
-cpdef dict http_scope(Request request, str root_path, dict state, bint is_debug)
+cdef class Describer:
+    cdef str _root_path
+    cdef dict _state
+    cdef bint _is_debug
+    cdef dict _asgi
+    cdef dict _template
+
+    @cython.locals(head=RequestHead, endpoints=Endpoints, extensions=dict, scope=dict)
+    cpdef dict http_scope(self, Request request)

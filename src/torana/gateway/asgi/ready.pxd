@@ -7,4 +7,5 @@ cdef class Done:
 cdef class Ready:
     cdef readonly object value
 
+@cython.locals(made=Ready)
 cpdef Ready ready(object value)

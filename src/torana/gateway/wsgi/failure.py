@@ -7,13 +7,11 @@ application's own code that it comes from. Never here: deciding whether an answe
 from __future__ import annotations
 
 import logging
-import sysconfig
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torana.base.codes import REASONS
+from torana.gateway.culprit import last_place
 
 if TYPE_CHECKING:
     from torana.wire.events import Fields, RequestHead
@@ -26,8 +24,6 @@ ErrorPage = Callable[[BaseException], "tuple[Fields, bytes]"]
 #: When a client that was turned away may try again.
 _RETRY_AFTER_S = 5
 _TARGET_CHARACTERS = 200
-_OURS = str(Path(__file__).resolve().parents[2])
-_LIBRARIES = tuple({sysconfig.get_paths()[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
 def plain(status: int) -> tuple[Fields, bytes]:
@@ -54,7 +50,7 @@ def log_failure(error: BaseException, head: RequestHead, what: str = "The applic
         logger.error(
             "%s at %s: %s %s",
             what,
-            application_line(error),
+            last_place(error) or "an unknown place",
             head.method,
             shown(head.target),
             exc_info=(type(error), error, error.__traceback__),
@@ -76,24 +72,4 @@ def shown(target: bytes) -> str:
     text = target[:_TARGET_CHARACTERS].decode("ascii", "backslashreplace")
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text) + (
         "..." if len(target) > _TARGET_CHARACTERS else ""
-    )
-
-
-def application_line(error: BaseException) -> str:
-    """Innermost frame that is the application's own code, as "FILE:LINE in FUNCTION"."""
-    found = innermost = ""
-    for frame, line in traceback.walk_tb(error.__traceback__):
-        code = frame.f_code
-        innermost = f"{code.co_filename}:{line} in {code.co_name}"
-        if not _is_foreign(code.co_filename):
-            found = innermost
-    return found or innermost or "an unknown line"
-
-
-def _is_foreign(filename: str) -> bool:
-    """Whether a file is ours or a library's; compiled modules of ours name theirs relative to the source tree."""
-    return (
-        filename.startswith((_OURS, "src/torana", "<frozen "))
-        or filename.startswith(_LIBRARIES)
-        or "site-packages" in filename
     )

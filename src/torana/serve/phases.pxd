@@ -1,0 +1,9 @@
+cdef int FRESH
+cdef int HEAD
+cdef int BODY
+cdef int ANSWER
+cdef int IDLE
+cdef int DISCARD
+cdef int CLOSING
+cdef int LINGER
+cdef int OVER

@@ -1,0 +1,65 @@
+"""The file with the process id."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from torana.base.errors import ConfigError
+from torana.process.pid_file import pid_file
+
+
+def test_it_is_there_while_the_server_runs(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    with pid_file(str(path)):
+        assert path.read_text() == f"{os.getpid()}\n"
+    assert not path.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_none_is_no_file() -> None:
+    with pid_file(None):
+        pass
+
+
+def test_one_that_changed_hands_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    with pid_file(str(path)):
+        path.write_text("1\n")
+    assert path.read_text() == "1\n"
+
+
+@pytest.mark.parametrize("left", ["", "rubbish", "-1", "0", "99999999999999999999", "٣"])
+def test_a_stale_file_is_replaced(tmp_path: Path, left: str) -> None:
+    path = tmp_path / "pid"
+    path.write_text(left)
+    with pid_file(str(path)):
+        assert path.read_text() == f"{os.getpid()}\n"
+
+
+def test_a_file_of_an_ended_process_is_replaced(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    path = tmp_path / "pid"
+    path.write_text(str(ended.pid))
+    with pid_file(str(path)):
+        assert path.read_text() == f"{os.getpid()}\n"
+
+
+def test_another_running_server_is_not_robbed(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    path.write_text(str(os.getppid()))
+    with pytest.raises(ConfigError, match="which is running"):
+        with pid_file(str(path)):
+            pass
+    assert path.read_text() == str(os.getppid())
+
+
+def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be written"):
+        with pid_file(str(tmp_path / "no" / "pid")):
+            pass

@@ -1,0 +1,78 @@
+"""Which files are watched, and that a change is seen."""
+
+from __future__ import annotations
+
+import os
+import select
+from pathlib import Path
+
+import pytest
+
+from torana.process import watch
+from torana.process.plan import ReloadOptions
+from torana.process.watch import Watcher
+
+
+@pytest.fixture
+def watcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Watcher:
+    """One that looks at files itself, whatever is installed."""
+    monkeypatch.setattr(watch, "_has_watchfiles", lambda: False)
+    return Watcher(ReloadOptions(dirs=(str(tmp_path),)))
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("main.py", True),
+        ("deep/er/main.py", True),
+        ("main.txt", False),
+        ("main.pyc", False),
+        (".git/hook.py", False),
+        (".venv/lib/x.py", False),
+        ("node_modules/x.py", False),
+        ("a/__pycache__/x.py", False),
+        (".#main.py", False),
+    ],
+)
+def test_what_is_watched(watcher: Watcher, tmp_path: Path, path: str, expected: bool) -> None:
+    target = tmp_path / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text("")
+    assert watcher.is_watched(str(target)) is expected
+    assert (str(target) in watcher.look()) is expected
+    watcher.close()
+
+
+def test_other_directories_are_not_watched(watcher: Watcher, tmp_path: Path) -> None:
+    assert not watcher.is_watched(str(tmp_path) + "other/main.py")
+    watcher.close()
+
+
+def test_links_that_lead_in_circles_end(watcher: Watcher, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.py").write_text("")
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    assert any(path.endswith("x.py") for path in watcher.look())
+    watcher.close()
+
+
+@pytest.mark.parametrize("polls", [True, False])
+def test_a_change_is_told_with_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, polls: bool) -> None:
+    if polls:
+        monkeypatch.setattr(watch, "_has_watchfiles", lambda: False)
+    else:
+        pytest.importorskip("watchfiles")
+    file = tmp_path / "main.py"
+    file.write_text("1")
+    watcher = Watcher(ReloadOptions(dirs=(str(tmp_path),)))
+    watcher.start()
+    try:
+        for turn in range(200):
+            # Written again until it is seen: a native watcher needs a moment before it watches.
+            file.write_text("x" * turn)
+            if select.select([watcher], [], [], 0.1)[0]:
+                break
+        assert os.path.realpath(watcher.take()[0]) == os.path.realpath(file)
+    finally:
+        watcher.close()
