@@ -139,7 +139,7 @@ class Transport(Watched):
     def recv(self) -> bytes | None:
         """What has arrived, b"" after FIN, None when nothing is there or the connection is lost."""
         if cython.compiled:
-            data = _receive(self.fd, self._read_bytes)
+            data: bytes | None = _receive(self.fd, self._read_bytes)
             if data is not None:
                 return data
             if _would_block():
@@ -339,7 +339,7 @@ class Transport(Watched):
         """Bytes taken by the socket, 0 when it is full, -1 when the connection is lost."""
         if cython.compiled:
             if type(data) is bytes:
-                sent = _send(self.fd, data, offset)
+                sent: int = _send(self.fd, data, offset)
                 if sent >= 0:
                     return sent
                 if _would_block():

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import heapq
 import resource
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from torana.serve.connection import Connection
+from typing import Protocol
 
 #: Above this share of the cap, each new connection costs the longest idle one its place.
 _CROWDED = 0.8
@@ -24,24 +21,45 @@ def connection_cap(wanted: int) -> int:
     return min(wanted, possible) if wanted else min(10_000, possible)
 
 
+class Member(Protocol):
+    """What a crowd asks of those in it."""
+
+    def is_idle(self) -> bool:
+        """Whether it serves nobody just now."""
+        ...
+
+    def close_if_idle(self) -> bool:
+        """Close if it serves nobody just now; whether it did."""
+        ...
+
+    def idle_until(self) -> float:
+        """When it would be closed for being idle; monotonic seconds."""
+        ...
+
+    def stop(self) -> None:
+        """The time for running requests is spent: end soon."""
+        ...
+
+    def kill(self) -> None:
+        """End now."""
+        ...
+
+
 class Crowd:
     """All open connections of a worker."""
 
     def __init__(self, cap: int) -> None:
         self.cap = cap
-        self.connections: set[Connection] = set()
-        #: Told when a place becomes free while the door is closed.
-        self.is_door_closed = False
-        self.on_room: list[object] = []
+        self.connections: set[Member] = set()
 
     def __len__(self) -> int:
         return len(self.connections)
 
-    def joined(self, connection: Connection) -> None:
+    def joined(self, connection: Member) -> None:
         """A connection was accepted."""
         self.connections.add(connection)
 
-    def left(self, connection: Connection) -> None:
+    def left(self, connection: Member) -> None:
         """A connection is over."""
         self.connections.discard(connection)
 
@@ -57,11 +75,11 @@ class Crowd:
         """Close the ``count`` connections that have been idle longest, if the worker is crowded."""
         if len(self.connections) < self.cap * _CROWDED:
             return
-        # The one that has been idle longest has the earliest deadline, or the earliest transport without one.
+        # The one that has been idle longest has the earliest deadline.
         idle = (connection for connection in self.connections if connection.is_idle())
-        for connection in heapq.nsmallest(count, idle, key=_idle_since):
+        for connection in heapq.nsmallest(count, idle, key=_idle_until):
             connection.close_if_idle()
 
 
-def _idle_since(connection: Connection) -> float:
-    return connection.transport.deadline
+def _idle_until(connection: Member) -> float:
+    return connection.idle_until()

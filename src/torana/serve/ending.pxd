@@ -44,6 +44,7 @@ cdef class Ending(Channel):
     cdef _linger_or_close(self)
     cdef _throw_away(self, Py_ssize_t size)
     cpdef bint is_idle(self) except -1
+    cpdef double idle_until(self) except? -1
     cpdef bint close_if_idle(self) except -1
     cpdef stop(self)
     cpdef kill(self)

@@ -190,6 +190,10 @@ class Ending(Channel):
         """Whether it was accepted and has not sent a byte."""
         return self.phase == FRESH
 
+    def idle_until(self) -> float:
+        """When it would be closed for being idle; monotonic seconds."""
+        return self._read_deadline
+
     def close_if_idle(self) -> bool:
         """Close a connection that is between two requests; for a graceful stop and when descriptors run short."""
         if self.phase == IDLE or self.phase == FRESH:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from torana.base.endpoints import Endpoints
 from torana.net.transport import Transport
-from torana.wire.events import NEED_DATA, WireError
+from torana.wire.events import WireError
 from torana.wire.proxy_protocol import Header, ProxyHeader
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class ProxiedStart:
             if header is None:
                 self.lost()
                 return
-            sock.recv(len(data) if header is NEED_DATA else header.consumed)
+            sock.recv(header.consumed if isinstance(header, Header) else len(data))
         except (BlockingIOError, InterruptedError):
             return
         except OSError:
@@ -51,7 +51,7 @@ class ProxiedStart:
             self._note(error.reason)
             self.lost()
             return
-        if header is not NEED_DATA:
+        if isinstance(header, Header):
             self._hand_over(header)
 
     def _hand_over(self, header: Header) -> None:
@@ -91,6 +91,9 @@ class ProxiedStart:
 
     def close_if_idle(self) -> bool:
         return False
+
+    def idle_until(self) -> float:
+        return 0.0
 
     def stop(self) -> None:
         self.lost()

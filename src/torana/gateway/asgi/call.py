@@ -32,7 +32,7 @@ ErrorPage = Callable[[BaseException], tuple[list[tuple[bytes, bytes]], bytes]]
 _TEXT = [(b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff")]
 _HAS_EAGER = sys.version_info >= (3, 12)
 #: Starts at once instead of in the loop's next turn, where Python can do that.
-_EagerTask: Any = functools.partial(asyncio.Task, eager_start=True)
+_EagerTask: Any = functools.partial(asyncio.Task, eager_start=True)  # type: ignore[call-arg,unused-ignore]
 
 
 class AsgiGateway(Gateway):
