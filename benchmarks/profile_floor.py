@@ -87,12 +87,18 @@ def profile_with_callgrind(
     """Count the instructions of the loaded seconds alone and print callgrind's own list."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "callgrind.out")
-        prefix = ("valgrind", "--tool=callgrind", "--trace-children=yes", f"--callgrind-out-file={out}.%p")
+        prefix = (
+            "valgrind",
+            "--tool=callgrind",
+            "--trace-children=yes",
+            "--instr-atstart=no",
+            f"--callgrind-out-file={out}.%p",
+        )
         started = start(server, launch, cores.server, prefix)
         try:
             started.wait_listening(_VALGRIND_START_S)
             load.run(started, work, 2.0, cores.load, connections=8)
-            _control(started, "--zero")
+            _control(started, "--instr=on")
             sample = load.run(started, work, options.seconds, cores.load, connections=8)
             _control(started, "--dump")
             time.sleep(1.0)
@@ -101,7 +107,9 @@ def profile_with_callgrind(
         requests = sample.requests_s * options.seconds
         print(f"{server.name}, {work.title}: {requests:,.0f} requests under callgrind\n")
         for dump in sorted(Path(folder).glob("callgrind.out*.1")):
-            listing = subprocess.run(["callgrind_annotate", str(dump)], capture_output=True, text=True, check=False)
+            listing = subprocess.run(
+                ["callgrind_annotate", "--auto=no", str(dump)], capture_output=True, text=True, check=False
+            )
             print("\n".join(listing.stdout.splitlines()[: options.top + 25]))
 
 

@@ -242,7 +242,7 @@ def test_half_close_within_a_body_is_no_request(server: Server) -> None:
 
 
 def test_absolute_form_by_curl(server: Server) -> None:
-    result = curl("--request-target", "http://real.example:81/describe?a=1", "-H", "Host: other.example",
+    result = curl("--request-target", "http://real.example:81/describe?a=1", "-H", "Host: real.example:81",
                   f"{server.origin}/")
     assert "GET http://real.example:81/describe?a=1 HTTP/1.1" in result.sent()
     seen = json.loads(result.body)

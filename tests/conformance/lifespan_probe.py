@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -64,7 +65,8 @@ async def _whole(scope: Event, receive: Receive, send: Send) -> None:
     await asyncio.sleep(0.2)
     note("shutdown done")
     await send({"type": "lifespan.shutdown.complete"})
-    await send({"type": "lifespan.shutdown.complete"})
+    with contextlib.suppress(Exception):
+        await send({"type": "lifespan.shutdown.complete"})
 
 
 @with_http

@@ -140,11 +140,16 @@ def test_broken_percent_stays_literal_or_is_refused(probe: Server, target: str) 
 
 
 def test_absolute_form(probe: Server) -> None:
-    seen = describe(probe, "http://real.example:81/x%20y?z", "Host: other.example")
+    seen = describe(probe, "http://real.example:81/x%20y?z", "Host: real.example:81")
     assert (seen["scope"]["path"], as_bytes(seen["scope"]["raw_path"])) == ("/x y", b"/x%20y")
     assert as_bytes(seen["scope"]["query_string"]) == b"z"
     assert fields_of(seen, "host") == [(b"host", b"real.example:81")]
-    assert describe(probe, "http://real.example")["scope"]["path"] == "/"
+    assert describe(probe, "http://real.example", "Host: real.example")["scope"]["path"] == "/"
+
+
+def test_absolute_form_that_contradicts_host_is_refused(probe: Server) -> None:
+    with Connection(probe.address) as connection:
+        assert connection.ask("GET", "http://real.example/", "Host: other.example").status == 400
 
 
 @pytest.mark.parametrize(("method", "target"), [("GET", "/a#b"), ("GET", "/?a#b"), ("GET", "*"), ("GET", "a")])

@@ -182,13 +182,10 @@ def bad_start(environ: Environ, start_response: StartResponse) -> Any:
     status, headers = BAD_STARTS[environ["QUERY_STRING"].replace("+", " ")]
     try:
         start_response(status, headers)
-        outcome = "taken"
     except Exception as error:
-        outcome = " ".join(kind.__name__ for kind in type(error).__mro__)
-    if outcome == "taken":
-        return [outcome.encode()]
-    start_response(OK, [("X-Outcome", "raised")])
-    return [outcome.encode()]
+        start_response(OK, [("X-Outcome", "raised")], sys.exc_info())
+        return [" ".join(kind.__name__ for kind in type(error).__mro__).encode()]
+    return [b"taken"]
 
 
 def _some_exc_info() -> Any:

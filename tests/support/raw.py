@@ -148,14 +148,14 @@ class Connection:
         while (found := self._pending.find(mark, start)) < 0:
             start = max(0, len(self._pending) - len(mark))
             if not self._fill():
-                raise EOFError(bytes(self._pending))
+                raise EOFError(self._take(len(self._pending)))
         return self._take(found + len(mark))
 
     def read_exactly(self, count: int) -> bytes:
         """Read `count` bytes; EOFError, with what came, when the connection ends first."""
         while len(self._pending) < count:
             if not self._fill():
-                raise EOFError(bytes(self._pending))
+                raise EOFError(self._take(len(self._pending)))
         return self._take(count)
 
     def read_to_end(self) -> bytes:

@@ -21,6 +21,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 LISTENING = re.compile(r"Listening on (https?)://(\[[0-9a-fA-F:.]+\]|[^:/\s\[]+):(\d+)")
 READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 40.0
+#: As much of a log as a failure shows.
+LOG_CHARACTERS = 4000
 
 
 class ServerFailed(AssertionError):
@@ -93,7 +95,7 @@ class Server:
             self._news.wait_for(lambda: found() is not None or self._ended, timeout_s)
             line = found()
         if line is None:
-            raise ServerFailed(f"no line with {text!r} in the log:\n{self.log}")
+            raise ServerFailed(f"no line with {text!r} in the log, which ends:\n{self.log[-LOG_CHARACTERS:]}")
         return line
 
     def wait_until_ready(self) -> None:
@@ -106,7 +108,7 @@ class Server:
             self._news.wait_for(lambda: found_line() is not None or self._ended, READY_TIMEOUT_S)
             found = found_line()
         if found is None:
-            raise ServerFailed(f"no line that names an address:\n{self.log}")
+            raise ServerFailed(f"no line that names an address:\n{self.log[-LOG_CHARACTERS:]}")
         self.scheme, self.host, self.port = found[1], found[2], int(found[3])
 
     def stop(self) -> int:
@@ -117,7 +119,7 @@ class Server:
             code = self.process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise ServerFailed(f"still running {STOP_TIMEOUT_S} s after SIGTERM:\n{self.log}") from None
+            raise ServerFailed(f"still running {STOP_TIMEOUT_S} s after SIGTERM:\n{self.log[-LOG_CHARACTERS:]}") from None
         self._reader.join(10.0)
         return code
 
@@ -176,7 +178,7 @@ def running(
         server.wait_until_ready()
         yield server
         code = server.stop()
-        assert expect_exit is None or code == expect_exit, f"exit code {code}:\n{server.log}"
+        assert expect_exit is None or code == expect_exit, f"exit code {code}:\n{server.log[-LOG_CHARACTERS:]}"
     finally:
         if server.process.poll() is None:
             server.kill()

@@ -6,9 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from tests.support.server import Server
-
-SHOWN_CHARACTERS = 8000
+from tests.support.server import LOG_CHARACTERS, Server
 
 
 @pytest.hookimpl(wrapper=True)
@@ -18,7 +16,8 @@ def pytest_runtest_makereport(
     """Add a section with the server's log to the report of a failure."""
     report = yield
     if report.failed:
-        for name, value in getattr(item, "funcargs", {}).items():
+        used = {id(value): (name, value) for name, value in getattr(item, "funcargs", {}).items()}
+        for name, value in used.values():
             if isinstance(value, Server):
-                report.sections.append((f"log of {name}", value.log[-SHOWN_CHARACTERS:]))
+                report.sections.append((f"log of {name}", value.log[-LOG_CHARACTERS:]))
     return report

@@ -11,6 +11,7 @@ import importlib
 import os
 import re
 import sys
+from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +19,7 @@ from torana.base.errors import LoadError
 from torana.gateway.detect import is_factory
 from torana.gateway.find import NAMES, Found, find
 from torana.gateway.options import ApplicationOptions
+from torana.gateway.warm import KNOWN
 
 _CALL = re.compile(r"(?P<name>[\w.]+)\s*(?P<arguments>\(.*\))", re.DOTALL)
 
@@ -25,6 +27,17 @@ _CALL = re.compile(r"(?P<name>[\w.]+)\s*(?P<arguments>\(.*\))", re.DOTALL)
 def load(options: ApplicationOptions) -> Any:
     """The application that the options mean. Raises ``LoadError``; never lets ``SystemExit`` through."""
     return load_found(find(options.target, options.app_dir), options.is_factory)[0]
+
+
+def warm_up(names: Iterable[str]) -> None:
+    """Import frameworks ahead (``warm.KNOWN``); one that fails is left to the application, which will hear of it."""
+    for name in names:
+        if name not in KNOWN:
+            continue
+        try:
+            importlib.import_module(name)
+        except Exception:
+            continue
 
 
 def load_found(found: Found, is_told_factory: bool = False) -> tuple[Any, str]:

@@ -231,7 +231,7 @@ def _decode(value: bytes, encoding: str) -> str:
 
 
 def _escape(text: str) -> str:
-    """A value as RFC 4514 section 2.4 writes it; control characters in hexadecimal, so that it is one printable line."""
+    """A value as RFC 4514 section 2.4 writes it, with control characters in hexadecimal: one printable line."""
     shown = []
     for place, char in enumerate(text):
         if char in '",+;<>\\' or (place == 0 and char in " #") or (place == len(text) - 1 and char == " "):

@@ -1,7 +1,7 @@
 """Listening sockets: opened, inherited, and emptied of the connections that wait in them.
 
 Here: everything between a bind string and an accepted, non-blocking socket.
-Never here: waiting for readiness (``poller``), TLS records (``secure``), the environment (its LISTEN_* values are passed in).
+Never here: waiting for readiness (``poller``), TLS (``secure``), the environment (its LISTEN_* values are passed in).
 """
 
 from __future__ import annotations

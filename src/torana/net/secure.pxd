@@ -6,6 +6,7 @@ cdef class TlsTransport(Transport):
     cdef Endpoints _endpoints
     cdef public str failure
     cdef public bint is_shaking
+    cdef object _secured
     cdef object _tls
     cdef object _read
     cdef object _send

@@ -46,6 +46,8 @@ class TlsTransport(Transport):
         #: Why the handshake failed, in OpenSSL's words; "" as long as it has not.
         self.failure = ""
         self.is_shaking = True
+        #: The SSLSocket, and the object inside it.
+        self._secured: Any = None
         self._tls: Any = None
         self._read: Any = None
         self._send: Any = None
@@ -137,7 +139,7 @@ class TlsTransport(Transport):
         self.is_shaking = False
         self.deadline = self._owner_deadline
         endpoints = self._endpoints
-        endpoints.tls = tls_facts(self.sock, self.sock.context)
+        endpoints.tls = tls_facts(self._secured, self._secured.context)
         endpoints.scheme = "https"
         self._set_interest(READ | PEER_CLOSED)
         if self._queue:
@@ -156,11 +158,12 @@ class TlsTransport(Transport):
             self._refuse_plain(first)
             return False
         # The descriptor stays the same, so the poller need not know.
-        self.sock = self._contexts.default.wrap_socket(
+        secured = self._contexts.default.wrap_socket(
             self.sock, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=True
         )
+        self.sock = self._secured = secured
         # The methods of the object inside: each call of SSLSocket's own would cost two more Python frames.
-        self._tls = getattr(self.sock, "_sslobj", None) or self.sock
+        self._tls = getattr(secured, "_sslobj", None) or secured
         self._read = self._tls.read
         self._send = self._tls.write
         return True

@@ -111,7 +111,9 @@ def _build(options: TlsOptions) -> tuple[ServerContext, dict[str, ServerContext]
     if options.cert_reqs not in _REQUESTS:
         raise ConfigError(f"cert_reqs {options.cert_reqs!r}: accepted are {', '.join(_REQUESTS)}")
     if options.cert_reqs != "none" and options.ca_certs is None:
-        raise ConfigError(f"cert_reqs is {options.cert_reqs}, but ca_certs, which says whose certificates to accept, is not set")
+        raise ConfigError(
+            f"cert_reqs is {options.cert_reqs}, but ca_certs, which says whose certificates to accept, is not set"
+        )
     default = _context(options, options.certfile, options.keyfile, "certfile", "keyfile")
     by_name = dict.fromkeys(default.certificate.names, default)
     for place, (certfile, keyfile) in enumerate(options.more_certificates, 1):
@@ -128,7 +130,7 @@ def _build(options: TlsOptions) -> tuple[ServerContext, dict[str, ServerContext]
         if chosen is not default:
             sock.context = chosen
 
-    default.sni_callback = pick  # type: ignore[assignment]
+    default.sni_callback = pick
     return default, by_name
 
 
@@ -269,7 +271,9 @@ def _client_chain(sock: ssl.SSLSocket | ssl.SSLObject, leaf: bytes) -> list[byte
     inner = sock if hasattr(sock, "get_verified_chain") else getattr(sock, "_sslobj", None)
     try:
         found = inner.get_verified_chain()  # type: ignore[union-attr]
-        chain = [part if isinstance(part, bytes) else ssl.PEM_cert_to_DER_cert(part.public_bytes()) for part in found or ()]
+        chain = [
+            part if isinstance(part, bytes) else ssl.PEM_cert_to_DER_cert(part.public_bytes()) for part in found or ()
+        ]
     except (AttributeError, ValueError, ssl.SSLError):
         chain = []
     return chain if chain[:1] == [leaf] else [leaf]

@@ -1,7 +1,7 @@
 """The child of a development server: warmed up, then told a plan, then a worker until it is told to stop.
 
 ``main`` is the child's side, ``Child`` the parent's. They speak over one socket: the parent sends one order, the child
-answers with one letter a happening. When the socket closes, the other side is gone.
+answers with one line a happening. When the socket closes, the other side is gone.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from torana.base.errors import LoadError, ToranaError
 from torana.process.exit_codes import exit_code_of
 from torana.process.plan import Plan
 
-#: What a child says.
-WARM, READY, BROKEN = b"w", b"r", b"b"
+#: What a child says; READY is followed by what the next child may import ahead.
+READY, BROKEN = "ready", "broken"
 
 _LENGTH = struct.Struct("!I")
 
@@ -38,17 +38,18 @@ class Order:
 class Child:
     """One child process, seen from its parent."""
 
-    def __init__(self, listening_fds: tuple[int, ...]) -> None:
+    def __init__(self, listening_fds: tuple[int, ...], ahead: tuple[str, ...] = ()) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             # No argument of ours reaches sys.argv, and no variable the environment: both belong to the application.
-            code = f"import sys; from torana.process.child import main; sys.exit(main({theirs.fileno()}))"
+            code = f"import sys; from torana.process.child import main; sys.exit(main({theirs.fileno()}, {ahead!r}))"
             self._process = subprocess.Popen(
                 [sys.executable, *_interpreter_flags(), "-c", code],
                 pass_fds=(theirs.fileno(), *listening_fds),
             )
         self._socket = ours
         self._socket.setblocking(False)
+        self._said = b""
         self.is_ordered = False
 
     @property
@@ -69,15 +70,18 @@ class Child:
             self._socket.sendall(_LENGTH.pack(len(body)) + body)
             self._socket.setblocking(False)
 
-    def heard(self) -> bytes | None:
-        """What the child said since the last call: letters, b"" for nothing, None once it is gone."""
+    def heard(self) -> list[list[str]] | None:
+        """What the child said since the last call, as lines of words; None once it is gone."""
         try:
-            said = self._socket.recv(64)
+            said = self._socket.recv(65536)
         except BlockingIOError:
-            return b""
+            return []
         except OSError:
             return None
-        return said or None
+        if not said:
+            return None
+        *lines, self._said = (self._said + said).split(b"\n")
+        return [line.decode("ascii", "replace").split() for line in lines]
 
     def stop(self) -> None:
         """Ask the child to stop gracefully; one that is not yet a worker simply ends."""
@@ -114,7 +118,7 @@ def _interpreter_flags() -> list[str]:
     return flags
 
 
-def main(fd: int) -> int:
+def main(fd: int, ahead: tuple[str, ...] = ()) -> int:
     """The child's whole life; returns its exit code."""
     # Ctrl-C reaches every process of a terminal; until there is a worker, the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -122,18 +126,17 @@ def main(fd: int) -> int:
     sys.dont_write_bytecode = True
     channel = socket.socket(fileno=fd)
     channel.set_inheritable(False)
-    _warm_up()
+    _warm_up(ahead)
     with channel:
-        with contextlib.suppress(OSError):
-            channel.sendall(WARM)
         order = _receive_order(channel)
         return 0 if order is None else _work(order, channel)
 
 
-def _warm_up() -> None:
-    """Import what every worker needs before anybody waits for it."""
-    import torana.process.worker  # noqa: F401
+def _warm_up(ahead: tuple[str, ...]) -> None:
+    """Import what every worker needs, and frameworks that this one will need, before anybody waits for them."""
+    from torana.process.worker import warm_up
 
+    warm_up(ahead)
     with contextlib.suppress(ImportError):
         import uvloop  # noqa: F401
 
@@ -175,10 +178,11 @@ def _work(order: Order, channel: socket.socket) -> int:
 
 def _serve(plan: Plan, channel: socket.socket, failure: str | None) -> str | None:
     """Serve until told to stop; returns why the application could not be loaded, or None."""
-    from torana.process.worker import Serving, failed_application, logger, run_single
+    from torana.process.worker import Serving, failed_application, imported, logger, run_single
 
     def when_ready(serving: Serving) -> None:
-        channel.sendall(READY if failure is None else BROKEN)
+        words = [READY, *imported()] if failure is None else [BROKEN]
+        channel.sendall(" ".join(words).encode("ascii") + b"\n")
         # The parent says no more: the channel becomes readable when the parent is gone.
         asyncio.get_running_loop().add_reader(channel.fileno(), serving.request_stop)
 

@@ -19,7 +19,7 @@ from dataclasses import replace
 from types import FrameType
 
 from torana.net.listener import Listener, open_listeners
-from torana.process.child import BROKEN, READY, WARM, Child, Order
+from torana.process.child import BROKEN, READY, Child, Order
 from torana.process.log import set_up_log
 from torana.process.pid_file import pid_file
 from torana.process.plan import Plan
@@ -69,6 +69,8 @@ class Reloader:
         self._watcher = Watcher(plan.reload)
         self._selector = selectors.DefaultSelector()
         self._signals, self._signalled = socket.socketpair()
+        #: What the application imported of the known frameworks, for the spare to import ahead.
+        self._ahead: tuple[str, ...] = ()
         self._current = self._spawn()
         self._spare: Child | None = None
         self._retired: list[tuple[Child, float]] = []
@@ -102,7 +104,7 @@ class Reloader:
         self._bury()
 
     def _spawn(self) -> Child:
-        return Child(self._fds)
+        return Child(self._fds, self._ahead)
 
     def _serve(self, failure: str | None) -> None:
         """Have the current child serve the application, or the page that tells of a failure."""
@@ -134,13 +136,14 @@ class Reloader:
         if said is None:
             self._mourn()
             return
-        for letter in (said[index : index + 1] for index in range(len(said))):
-            if letter != WARM:
-                self._tell(letter)
-            if letter in (READY, BROKEN) and self._spare is None:
+        for state, *ahead in filter(None, said):
+            self._tell(state)
+            if state == READY:
+                self._ahead = tuple(ahead)
+            if self._spare is None:
                 self._spare = self._spawn()
 
-    def _tell(self, letter: bytes) -> None:
+    def _tell(self, state: str) -> None:
         """Say what state the server is in."""
         if not self._is_announced:
             self._is_announced = True
@@ -148,9 +151,9 @@ class Reloader:
                 logger.info("Listening on %s", listener.describe())
             logger.info("Watching files (%s), pid %d", self._watcher.how, os.getpid())
         took_ms = (time.monotonic() - self._began) * 1000
-        if letter == READY:
+        if state == READY:
             logger.info("Ready after %.0f ms", took_ms)
-        elif letter == BROKEN:
+        elif state == BROKEN:
             logger.warning("Serving the error as a page until a file changes")
 
     def _mourn(self) -> None:

@@ -21,7 +21,9 @@ from torana.serve.application import (
     Application,
     failed_application,
     given_application,
+    imported,
     load_application,
+    warm_up,
 )
 from torana.serve.server import Server
 
@@ -30,8 +32,10 @@ __all__ = [
     "Serving",
     "failed_application",
     "given_application",
+    "imported",
     "load_application",
     "run_single",
+    "warm_up",
 ]
 
 logger = logging.getLogger("torana")

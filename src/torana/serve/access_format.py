@@ -17,10 +17,10 @@ from torana.base.errors import ConfigError
 #: Longest line, without its newline, in characters (all ASCII).
 LINE_BYTES = 4096
 
-#: One finished request, as ``AccessLog.record`` queues it:
-#: client, method, target, version, status, sent, duration_s, started_s, request_id, wanted request and response values.
+#: One finished request, as ``AccessLog.record`` queues it: client, method, target, version, status, sent, duration_s,
+#: started_s, request_id, wanted values of the request and of the response, bytes to be given back to the queue's bound.
 Entry = tuple[
-    "str | None", str, bytes, str, int, int, float, float, "str | None", "list[bytes | None]", "list[bytes | None]"
+    "str | None", str, bytes, str, int, int, float, float, "str | None", "list[bytes | None]", "list[bytes | None]", int
 ]
 Format = Callable[[Entry], str]
 
@@ -59,7 +59,8 @@ def quote_json(raw: bytes | None, limit: int = 1024) -> str:
     text = _quote(raw[: limit + 1])
     if len(text) <= limit + 2:
         return text
-    return _quote(raw[: limit // 6])[:-1] + _CUT + '"'
+    text = _quote(raw[: limit // 6])
+    return text[: len(text) - 1] + _CUT + '"'
 
 
 def _quote(raw: bytes) -> str:
@@ -76,9 +77,11 @@ def legal_request_id(value: bytes | None) -> str | None:
 class _Memory:
     """Remembers what repeats from line to line: the clock's seconds and the clients' favourite strings."""
 
+    # Attributes are typed in access_format.pxd.
     def __init__(self, write: Callable[[bytes], str]) -> None:
         self._write = write
         self._known: dict[bytes, str] = {}
+        self._names: dict[str, str] = {}
         self._second = -1
         self._stamp = ""
 
@@ -90,6 +93,15 @@ class _Memory:
             found = self._write(raw)
             if len(raw) <= 512:
                 self._known[raw] = found
+        return found
+
+    def name(self, text: str) -> str:
+        """The same for what is text already: a method, a host."""
+        found = self._names.get(text)
+        if found is None:
+            if len(self._names) >= 256:
+                self._names.clear()
+            found = self._names[text] = self._write(text.encode("ascii", "replace"))
         return found
 
     def stamp(self, wall_s: float, write: Callable[[float], str]) -> str:
@@ -120,12 +132,12 @@ def _json_format() -> Format:
     text = memory.text
 
     def write(entry: Entry) -> str:
-        client, method, target, version, status, sent, duration_s, started_s, request_id, asked, _ = entry
+        client, method, target, version, status, sent, duration_s, started_s, request_id, asked, _, _ = entry
         agent, referer = asked[1], asked[2]
         return (
             f'{{"time":"{memory.stamp(started_s, _iso_second)}.{int(started_s % 1 * 1000):03d}Z",'
-            f'"client":{"null" if client is None else text(client.encode("ascii", "replace"))},'
-            f'"method":{text(method.encode("ascii", "replace"))},"target":{text(target)},"version":"HTTP/{version}",'
+            f'"client":{"null" if client is None else memory.name(client)},'
+            f'"method":{memory.name(method)},"target":{text(target)},"version":"HTTP/{version}",'
             f'"status":{status},"bytes":{sent},"duration_ms":{duration_s * 1000:.3f},"request_id":"{request_id}",'
             f'"referer":{"null" if referer is None else text(referer)},'
             f'"user_agent":{"null" if agent is None else text(agent)}}}'
@@ -139,12 +151,12 @@ def _combined_format() -> Format:
     text = memory.text
 
     def write(entry: Entry) -> str:
-        client, method, target, version, status, sent, _, started_s, _, asked, _ = entry
+        client, method, target, version, status, sent, _, started_s, _, asked, _, _ = entry
         agent, referer = asked[1], asked[2]
         return (
-            f"{'-' if client is None else text(client.encode('ascii', 'replace'))} - - "
+            f"{'-' if client is None else memory.name(client)} - - "
             f"{memory.stamp(started_s, _clf_time)} "
-            f'"{text(method.encode("ascii", "replace"))} {text(target)} HTTP/{version}" {status} {sent} '
+            f'"{memory.name(method)} {text(target)} HTTP/{version}" {status} {sent} '
             f'"{"-" if referer is None else text(referer)}" "{"-" if agent is None else text(agent)}"'
         )
 
@@ -162,11 +174,11 @@ def _short_format(has_colours: bool) -> Format:
         return time.strftime("%H:%M:%S", time.localtime(wall_s))
 
     def write(entry: Entry) -> str:
-        client, method, target, _, status, sent, duration_s, started_s, _, _, _ = entry
+        client, method, target, _, status, sent, duration_s, started_s, _, _, _, _ = entry
         shown = f"{status:3d}"
         at = memory.stamp(started_s, clock)
-        verb = f"{text(method.encode('ascii', 'replace')):<4}"
-        rest = f"{_duration(duration_s)}  {sent} B  {'-' if client is None else text(client.encode('ascii', 'replace'))}"
+        verb = f"{memory.name(method):<4}"
+        rest = f"{_duration(duration_s)}  {sent} B  {'-' if client is None else memory.name(client)}"
         if has_colours:
             shown = f"\x1b[{_COLOURS.get(status // 100, '0')}m{shown}\x1b[0m"
             at, verb, rest = f"\x1b[2m{at}\x1b[0m", f"\x1b[1m{verb}\x1b[0m", f"\x1b[2m{rest}\x1b[0m"
@@ -194,15 +206,15 @@ def _atoms() -> dict[str, Callable[[Entry], str]]:
     text = memory.text
 
     def line(e: Entry) -> str:
-        return f"{text(e[1].encode('ascii', 'replace'))} {text(e[2])} HTTP/{e[3]}"
+        return f"{memory.name(e[1])} {text(e[2])} HTTP/{e[3]}"
 
     return {
-        "h": lambda e: "-" if e[0] is None else text(e[0].encode("ascii", "replace")),
+        "h": lambda e: "-" if e[0] is None else memory.name(e[0]),
         "l": lambda e: "-",
         "u": lambda e: "-",
         "t": lambda e: memory.stamp(e[7], _clf_time),
         "r": line,
-        "m": lambda e: text(e[1].encode("ascii", "replace")),
+        "m": lambda e: memory.name(e[1]),
         "U": lambda e: text(e[2].partition(b"?")[0]),
         "q": lambda e: text(e[2].partition(b"?")[2]),
         "H": lambda e: "HTTP/" + e[3],
@@ -260,7 +272,7 @@ class AccessFormat:
         for literal, name in _pieces(text):
             literals.append(literal)
             if name.startswith("{"):
-                getters.append(self._field_getter(name[1:-2], name[-1]))
+                getters.append(self._field_getter(name))
             elif name:
                 getter = known.get(_ALIASES.get(name, name))
                 if getter is None:
@@ -277,8 +289,10 @@ class AccessFormat:
 
         return write
 
-    def _field_getter(self, name: str, side: str) -> Callable[[Entry], str]:
-        wanted = name.strip().lower().encode("utf-8", "replace")
+    def _field_getter(self, atom: str) -> Callable[[Entry], str]:
+        """For {name}i, a request field, or {name}o, one of the response."""
+        name, _, side = atom.rpartition("}")
+        wanted = name[1:].strip().lower().encode("utf-8", "replace")
         names, column = (self.request_names, 9) if side == "i" else (self.response_names, 10)
         if wanted not in names:
             names.append(wanted)

@@ -94,7 +94,7 @@ class AccessLog:
     ) -> None:
         """Queue one finished request; any thread may call it. ``started_s`` is wall-clock time.
 
-        ``target`` is as received; ``request_id`` None takes a legal X-Request-ID or makes one up when the line is written.
+        ``target`` is as received; ``request_id`` None is a legal X-Request-ID, or made up when the line is written.
         """
         if len(self._queue) >= QUEUE_ENTRIES:
             self.dropped += 1
@@ -109,7 +109,7 @@ class AccessLog:
                 kept = value if len(value) <= _VALUE_BYTES else value[:_VALUE_BYTES]
                 size += len(kept)
                 asked[place] = kept
-        told = self._no_response
+        told: list[Any] = self._no_response
         if self._response_count != 0 and response_fields is not None:
             told = [None] * self._response_count
             for name, value in response_fields:
@@ -118,13 +118,14 @@ class AccessLog:
                     kept = value if len(value) <= _VALUE_BYTES else value[:_VALUE_BYTES]
                     size += len(kept)
                     told[place] = kept
-        if size > _LONG_BYTES:
-            if self._long_added - self._long_taken > QUEUE_BYTES:
-                self.dropped += 1
-                return
-            self._long_added += size
+        if size <= _LONG_BYTES:
+            size = 0
+        elif self._long_added - self._long_taken > QUEUE_BYTES:
+            self.dropped += 1
+            return
+        self._long_added += size
         self._queue.append(
-            (client, method, target, version, status, sent_bytes, duration_s, started_s, request_id, asked, told)
+            (client, method, target, version, status, sent_bytes, duration_s, started_s, request_id, asked, told, size)
         )
         # Appended first, looked at second: the writer does these in the other order, so none is forgotten.
         if self._is_idle:
@@ -210,13 +211,9 @@ class AccessLog:
             self._put("".join(lines).encode("ascii", "replace"), len(lines))
 
     def _line(self, entry: Entry) -> str:
-        target, asked = entry[2], entry[9]
-        size = len(target) + sum([len(value) for value in asked if value is not None])
-        size += sum([len(value) for value in entry[10] if value is not None])
-        if size > _LONG_BYTES:
-            self._long_taken += size
+        self._long_taken += entry[11]
         if entry[8] is None:
-            request_id = legal_request_id(asked[0]) or self.next_request_id()
+            request_id = legal_request_id(entry[9][0]) or self.next_request_id()
             entry = (*entry[:8], request_id, *entry[9:])
         line = self._write_line(entry)
         if len(line) > LINE_BYTES:

@@ -11,8 +11,18 @@ from typing import Any
 from torana.gateway.detect import Verdict, examine
 from torana.gateway.error_page import error_page
 from torana.gateway.find import find
-from torana.gateway.load import load_found
+from torana.gateway.load import load_found, warm_up
 from torana.gateway.options import ApplicationOptions
+from torana.gateway.warm import imported
+
+__all__ = [
+    "Application",
+    "failed_application",
+    "given_application",
+    "imported",
+    "load_application",
+    "warm_up",
+]
 
 #: What ``--interface`` may say, as the gateways call it.
 _TOLD = {"asgi": "asgi3", "asgi2": "asgi2", "wsgi": "wsgi"}

@@ -37,7 +37,7 @@ _OLDER_SCHEMES: dict[bytes, dict[bytes, str]] = {
     b"x-forwarded-ssl": {b"on": "https", b"off": "http"},
 }
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_PAIR = re.compile(rb"(" + _TOKEN + rb')=(?:(' + _TOKEN + rb')|"((?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*)")')
+_PAIR = re.compile(rb"(" + _TOKEN + rb")=(?:(" + _TOKEN + rb')|"((?:[\t !#-\[\]-~\x80-\xff]|\\[\t -~\x80-\xff])*)")')
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _PORT = re.compile(rb"[0-9]{1,5}")
 _PREFIX = re.compile(rb"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
@@ -184,7 +184,8 @@ def ignored_sentence(host: str | None, names: tuple[bytes, ...]) -> str:
 
 
 def _without_forwarding(endpoints: Endpoints, fields: Fields) -> Applied:
-    kept, names = [], {}
+    kept: Fields = []
+    names: dict[bytes, None] = {}
     for field in fields:
         if is_forwarding(field[0]):
             names[field[0]] = None

@@ -98,7 +98,9 @@ class Outbound(Ending):
                 self._advance()
 
     def is_full(self) -> bool:
-        return self.transport.is_full()
+        # A borrowing thread hears of a lost client only by waiting; the loop is told of it otherwise.
+        transport = self.transport
+        return transport.is_full() or (transport.is_lent and transport.is_lost())
 
     # The loan to another thread
 

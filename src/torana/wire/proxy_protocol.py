@@ -8,6 +8,7 @@ Never here: sockets, deadlines, and the question whether this peer may send one 
 from __future__ import annotations
 
 import ipaddress
+import re
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ V1_BYTES = 107
 #: Longest header of version 2 that we take, with its 16 fixed bytes.
 V2_BYTES = 4096
 
+_PORT = re.compile(rb"0|[1-9][0-9]{0,4}")
 _V1 = b"PROXY "
 _V2 = b"\r\n\r\n\x00\r\nQUIT\n"
 _FIXED = 16
@@ -133,10 +135,12 @@ def _plain(address: ipaddress.IPv6Address) -> str:
 
 
 def _port_v1(word: bytes) -> int:
-    # isdigit() of bytes knows ASCII digits only.
-    if not word.isdigit() or len(word) > 5 or (word[:1] == b"0" and len(word) > 1) or int(word) > 65535:
+    if not _PORT.fullmatch(word):
         raise _refuse("malformed")
-    return int(word)
+    port = int(word)  # ASCII digits
+    if port > 65535:
+        raise _refuse("malformed")
+    return port
 
 
 # --- version 2: sixteen fixed bytes, addresses, then type-length-value triples

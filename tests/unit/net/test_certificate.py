@@ -21,7 +21,10 @@ EMAIL = x509.NameAttribute(NameOID.EMAIL_ADDRESS, "a@b")
 
 
 def made(
-    subject: x509.Name, names: list[x509.GeneralName] | None = None, end: datetime.datetime = END, critical: bool = False
+    subject: x509.Name,
+    names: list[x509.GeneralName] | None = None,
+    end: datetime.datetime = END,
+    critical: bool = False,
 ) -> bytes:
     builder = (
         x509.CertificateBuilder()
@@ -69,7 +72,8 @@ def test_without_the_extension_the_common_name_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    "end", [END, datetime.datetime(2049, 12, 31, 23, 59, 59), datetime.datetime(2050, 1, 1), datetime.datetime(9999, 12, 31)]
+    "end",
+    [END, datetime.datetime(2049, 12, 31, 23, 59, 59), datetime.datetime(2050, 1, 1), datetime.datetime(9999, 12, 31)],
 )
 def test_the_end_of_validity_is_read_in_both_forms(end: datetime.datetime) -> None:
     found = read_certificate(made(x509.Name([]), end=end))
@@ -80,14 +84,16 @@ def test_the_end_of_validity_is_read_in_both_forms(end: datetime.datetime) -> No
     ("pairs", "text"),
     [
         ([], ""),
-        ([(NameOID.COUNTRY_NAME, "DE"), (NameOID.ORGANIZATION_NAME, "Org"), (NameOID.COMMON_NAME, "Ann")], "CN=Ann,O=Org,C=DE"),
+        ([(NameOID.COUNTRY_NAME, "DE"), (NameOID.ORGANIZATION_NAME, "Org"), (NameOID.COMMON_NAME, "Ann")],
+         "CN=Ann,O=Org,C=DE"),
         ([(NameOID.COMMON_NAME, "a,b+c\"d\\e<f>g;h=i")], "CN=a\\,b\\+c\\\"d\\\\e\\<f\\>g\\;h=i"),
         ([(NameOID.COMMON_NAME, " a ")], "CN=\\ a\\ "),
         ([(NameOID.COMMON_NAME, " ")], "CN=\\ "),
         ([(NameOID.COMMON_NAME, "#a#")], "CN=\\#a#"),
         ([(NameOID.COMMON_NAME, "Ján")], "CN=Ján"),
         ([(NameOID.COMMON_NAME, "a\0\n")], "CN=a\\00\\0a"),
-        ([(NameOID.DOMAIN_COMPONENT, "org"), (NameOID.DOMAIN_COMPONENT, "x"), (NameOID.USER_ID, "u")], "UID=u,DC=x,DC=org"),
+        ([(NameOID.DOMAIN_COMPONENT, "org"), (NameOID.DOMAIN_COMPONENT, "x"), (NameOID.USER_ID, "u")],
+         "UID=u,DC=x,DC=org"),
         ([(NameOID.EMAIL_ADDRESS, "a@b")], "1.2.840.113549.1.9.1=#1603614062"),
         ([(NameOID.SERIAL_NUMBER, "7")], "2.5.4.5=#130137"),
     ],
@@ -115,8 +121,10 @@ def test_pem_is_read_and_written() -> None:
 
 @pytest.mark.parametrize(
     "pem",
-    [b"", b"words", b"-----BEGIN CERTIFICATE-----\nAAAA\n", b"-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n",
-     b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END P-----"],
+    [b"", b"words", b"-----BEGIN CERTIFICATE-----\nAAAA\n",
+     b"-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n",
+     b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+     b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END P-----"],
 )  # fmt: skip
 def test_what_holds_no_certificate_is_refused(pem: bytes) -> None:
     with pytest.raises(CertificateError):
@@ -158,7 +166,14 @@ def test_no_input_breaks_the_reader(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "der", [b"\x30\x80\x00\x00", b"\x30\x81\x01\x00", b"\x30\x82\x00\x81" + b"\0" * 129, b"\x30\x84\xff\xff\xff\xff", b"\x3f\x21\x00"]
+    "der",
+    [
+        b"\x30\x80\x00\x00",
+        b"\x30\x81\x01\x00",
+        b"\x30\x82\x00\x81" + b"\0" * 129,
+        b"\x30\x84\xff\xff\xff\xff",
+        b"\x3f\x21\x00",
+    ],
 )
 def test_lengths_and_tags_that_der_forbids_are_refused(der: bytes) -> None:
     with pytest.raises(CertificateError):

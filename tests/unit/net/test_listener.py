@@ -257,7 +257,7 @@ def test_a_living_socket_is_left_alone(opening: Open, tmp_path: Path) -> None:
 
 def test_a_living_socket_with_a_full_queue_is_left_alone(opening: Open, tmp_path: Path) -> None:
     path = tmp_path / "a.sock"
-    (first,) = opening(f"unix:{path}", backlog=1)
+    opening(f"unix:{path}", backlog=1)
     waiting = []
     while True:
         client = socket.socket(socket.AF_UNIX)

@@ -119,8 +119,7 @@ def secure(client: socket.socket, context: ssl.SSLContext | None = None) -> ssl.
     if context is None:
         context = ssl.create_default_context()
         CA.configure_trust(context)
-    sock = context.wrap_socket(client, server_hostname="one.example", suppress_ragged_eofs=False)
-    return sock
+    return context.wrap_socket(client, server_hostname="one.example", suppress_ragged_eofs=False)
 
 
 @pytest.fixture
@@ -375,7 +374,9 @@ def test_plain_http_gets_one_line_and_the_end(run: Callable[..., None], first: b
     run(test)
 
 
-@pytest.mark.parametrize("first", [b"\x00\x01", b"\x16\x03\x01\x00\x05hello", b"\x80\x2e\x01", b"\x16" + b"\xff" * 100, b""])
+@pytest.mark.parametrize(
+    "first", [b"\x00\x01", b"\x16\x03\x01\x00\x05hello", b"\x80\x2e\x01", b"\x16" + b"\xff" * 100, b""]
+)
 def test_other_junk_ends_the_connection_quietly(run: Callable[..., None], first: bytes) -> None:
     async def test(stage: Stage) -> None:
         owner, client = stage.pair()
@@ -429,7 +430,6 @@ def test_a_client_hello_byte_by_byte_is_served(run: Callable[..., None]) -> None
         await asyncio.to_thread(drip)
         await owner.until(lambda: not owner.transport.is_shaking)
         client.close()
-
 
     run(test)
 

@@ -51,7 +51,10 @@ def client_context(cert: trustme.LeafCert | None = None) -> ssl.SSLContext:
 
 
 def handshake(
-    server: ssl.SSLContext, client: ssl.SSLContext, name: str | None = "one.example", session: ssl.SSLSession | None = None
+    server: ssl.SSLContext,
+    client: ssl.SSLContext,
+    name: str | None = "one.example",
+    session: ssl.SSLSession | None = None,
 ) -> tuple[ssl.SSLObject, ssl.SSLObject]:
     """Both ends after a handshake in memory."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -85,8 +88,9 @@ def der_of(cert: trustme.LeafCert) -> bytes:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("one.example", ONE), ("ONE.example", ONE), ("two.example", TWO), ("a.two.example", TWO), ("A.TWO.EXAMPLE", TWO),
-        ("a.b.two.example", ONE), ("unknown.example", ONE), (None, ONE), ("xtwo.example", ONE), ("two.example.", TWO),
+        ("one.example", ONE), ("ONE.example", ONE), ("two.example", TWO), ("a.two.example", TWO),
+        ("A.TWO.EXAMPLE", TWO), ("a.b.two.example", ONE), ("unknown.example", ONE), (None, ONE),
+        ("xtwo.example", ONE), ("two.example.", TWO),
     ],
 )  # fmt: skip
 def test_the_certificate_is_chosen_by_server_name(folder: Path, name: str | None, expected: trustme.LeafCert) -> None:
@@ -219,7 +223,9 @@ def test_facts_of_one_client_are_not_those_of_another(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "cert"), [("required", None), ("required", STRANGER), ("optional", STRANGER)], ids=["none", "bad", "bad-optional"]
+    ("mode", "cert"),
+    [("required", None), ("required", STRANGER), ("optional", STRANGER)],
+    ids=["none", "bad", "bad-optional"],
 )
 def test_without_a_good_client_certificate_there_is_no_connection(
     folder: Path, mode: str, cert: trustme.LeafCert | None
@@ -256,7 +262,10 @@ def test_every_wrong_setting_names_itself_and_its_file(folder: Path) -> None:
         ({"keyfile": str(folder / "two.key")}, ["keyfile", "does not belong", one]),
         ({"keyfile": None}, ["certfile", one, "no private key", "keyfile"]),
         ({"more_certificates": ((missing, None),)}, ["more_certificates[1]", missing]),
-        ({"more_certificates": (*two(folder), (one, str(folder / "two.key")))}, ["more_certificates[2]", "does not belong"]),
+        (
+            {"more_certificates": (*two(folder), (one, str(folder / "two.key")))},
+            ["more_certificates[2]", "does not belong"],
+        ),
         ({"ca_certs": missing}, ["ca_certs", missing]),
         ({"ca_certs": empty, "cert_reqs": "required"}, ["ca_certs", empty]),
         ({"ca_certs": garbage, "cert_reqs": "optional"}, ["ca_certs", garbage]),

@@ -279,7 +279,9 @@ BOTH = [("forwarded", "for=6.6.6.6;proto=https"), ("x-forwarded-for", "192.0.2.7
 
 def test_two_families_that_agree_are_believed() -> None:
     result = apply(
-        ("forwarded", 'for="192.0.2.7:99";proto=https'), ("x-forwarded-for", "192.0.2.7"), ("x-forwarded-proto", "https")
+        ("forwarded", 'for="192.0.2.7:99";proto=https'),
+        ("x-forwarded-for", "192.0.2.7"),
+        ("x-forwarded-proto", "https"),
     )
     assert (result.endpoints.client, result.endpoints.scheme) == (("192.0.2.7", 99), "https")
 
@@ -365,7 +367,8 @@ def test_the_forwarded_host_replaces_host(pairs: list[tuple[str, str]], host: by
     ("value", "prefix"),
     [
         ("/app", "/app"), ("/app/", "/app"), ("/", ""), ("app", ""), ("//evil.org", ""), ("/a//b", ""), ("/a/../b", ""),
-        ("/./a", ""), ("/a b", ""), ("/a?b", ""), ("/a, /b", "/b"), (b"/\xff", ""), ("/a%2f", "/a%2f"), ("http://x", ""),
+        ("/./a", ""), ("/a b", ""), ("/a?b", ""), ("/a, /b", "/b"), (b"/\xff", ""), ("/a%2f", "/a%2f"),
+        ("http://x", ""),
     ],
 )  # fmt: skip
 def test_the_prefix_is_a_path_or_nothing(value: str | bytes, prefix: str) -> None:
@@ -379,7 +382,7 @@ def test_the_prefix_is_a_path_or_nothing(value: str | bytes, prefix: str) -> Non
                 [b"forwarded", b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"x-forwarded-port",
                  b"x-forwarded-prefix", b"x-forwarded-ssl", b"x-forwarded-protocol"]
             ),
-            st.one_of(st.binary(max_size=60), st.text('for=proto";,:[]. 0123456789htps\\', max_size=60).map(str.encode)),
+            st.binary(max_size=60) | st.text('for=proto";,:[]. 0123456789htps\\', max_size=60).map(str.encode),
         ),
         max_size=5,
     )

@@ -196,6 +196,12 @@ def test_app_cannot_choose_the_coding() -> None:
         asked().send_informational(103, [(b"content-length", b"1")])
 
 
+def test_a_connection_field_is_not_doubled() -> None:
+    connection = asked(OLD)
+    message = connection.send_head(200, None, [(b"Connection", b"close")], 0, b"", True, b"", b"")
+    assert message.lower().count(b"connection:") == 1
+
+
 def test_second_head_and_data_out_of_turn_are_bugs() -> None:
     connection = asked()
     with pytest.raises(LegalityError):

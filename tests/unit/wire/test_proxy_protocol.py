@@ -208,7 +208,7 @@ def test_memory_is_bounded_however_much_is_fed_at_once() -> None:
 
 
 def test_the_facts_of_the_clients_tls_are_told() -> None:
-    parts = (tlv(0x21, b"TLSv1.3"), tlv(0x22, 'Ann "A", B+'.encode()), tlv(0x23, b"TLS_AES_128_GCM_SHA256"))
+    parts = (tlv(0x21, b"TLSv1.3"), tlv(0x22, b'Ann "A", B+'), tlv(0x23, b"TLS_AES_128_GCM_SHA256"))
     header, _ = read([v2(INET + ssl_tlv(7, 0, *parts))])
     assert header.tls == {
         "server_cert": None,
@@ -248,7 +248,10 @@ def test_the_checksum_is_castagnolis() -> None:
     assert crc32c(b"123456789") == 0xE3069283
 
 
-@given(st.binary(max_size=300), st.sampled_from([b"", b"PROXY ", b"PROXY TCP4 ", SIGNATURE, SIGNATURE + b"\x21\x11\x00"]))
+HEADS = [b"", b"PROXY ", b"PROXY TCP4 ", SIGNATURE, SIGNATURE + b"\x21\x11\x00"]
+
+
+@given(st.binary(max_size=300), st.sampled_from(HEADS))
 def test_no_input_breaks_it_and_every_delivery_agrees(tail: bytes, head: bytes) -> None:
     def verdict(parts: list[bytes]) -> object:
         try:

@@ -74,6 +74,14 @@ TARGETS: list[Case] = [
         )
     ),
     accepted("G-026-asterisk", _line(b"OPTIONS * HTTP/1.1"), Request("OPTIONS", b"*")),
+    *(
+        refused(f"G-026-1.0-{target!r}", get(target=target, version=b"1.0"), 400, "bad-target")
+        for target in (b"http://u@t/", b"http://t:99999/", b"http://t,u/", b"http:///", b"https://[::1/")
+    ),
+    *(
+        refused(f"G-026-method-{line!r}", _line(line), 400, "bad-method")
+        for line in (b"options * HTTP/1.1", b"G@T http://t/ HTTP/1.1", b"get http://t/ HTTP/1.1")
+    ),
     refused("G-026-asterisk-query", _line(b"OPTIONS *?a HTTP/1.1")),
     refused("G-026-connect-path", _line(b"CONNECT / HTTP/1.1"), 400),
     refused("G-026-connect-no-port", _line(b"CONNECT t HTTP/1.1"), 400),
