@@ -1,7 +1,8 @@
 """Frameworks that a development server imports ahead, so that a reload costs the user's own code only.
 
 Only what the application had imported itself the last time, and only packages of this list: web frameworks and their
-usual company, whose import does nothing but define things. User code is never imported ahead; importing itself is ``load.warm_up``.
+usual company, whose import does nothing but define things. User code is never imported
+ahead; importing itself is ``load.warm_up``.
 """
 
 from __future__ import annotations

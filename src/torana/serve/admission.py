@@ -28,6 +28,10 @@ class Member(Protocol):
         """Whether it serves nobody just now."""
         ...
 
+    def is_fresh(self) -> bool:
+        """Whether it was accepted and has not sent a byte."""
+        ...
+
     def close_if_idle(self) -> bool:
         """Close if it serves nobody just now; whether it did."""
         ...

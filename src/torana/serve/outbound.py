@@ -94,7 +94,8 @@ class Outbound(Ending):
             self._restart_body_clock()
             self.transport.set_reading(True)
             self._arm()
-            if not self._is_advancing and self.wire.buffered:
+            if not self._is_advancing:
+                # Even with nothing buffered: the body's end needs no byte more.
                 self._advance()
 
     def is_full(self) -> bool:

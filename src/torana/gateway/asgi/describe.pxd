@@ -15,3 +15,6 @@ cdef class Describer:
 
     @cython.locals(head=RequestHead, endpoints=Endpoints, extensions=dict, scope=dict)
     cpdef dict http_scope(self, Request request)
+
+    @cython.locals(memo=tuple, template=dict)
+    cdef dict _template_of(self, Endpoints endpoints)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from torana.base.endpoints import Endpoints
 from torana.exchange.request import Request
 
 SPEC_VERSION = "2.5"
@@ -62,12 +63,10 @@ class Describer:
             extensions["tls"] = endpoints.tls.copy()
         if self._is_debug:
             extensions["http.response.debug"] = {}
-        scope = self._template.copy()
+        scope = self._template_of(endpoints).copy()
         scope["asgi"] = self._asgi.copy()
-        scope["http_version"] = head.version
-        scope["server"] = endpoints.server
-        scope["client"] = endpoints.client
-        scope["scheme"] = endpoints.scheme
+        if head.version != "1.1":
+            scope["http_version"] = head.version
         scope["method"] = head.method
         scope["path"] = path_of(head.raw_path, self._root_path)
         scope["raw_path"] = head.raw_path
@@ -77,3 +76,17 @@ class Describer:
         if self._state is not None:
             scope["state"] = self._state.copy()
         return scope
+
+    def _template_of(self, endpoints: Endpoints) -> dict[str, Any]:
+        """What is the same in all requests of a connection; kept with its endpoints."""
+        memo = endpoints.memo
+        if memo is not None and memo[0] is self:
+            known: dict[str, Any] = memo[1]
+            return known
+        template = self._template.copy()
+        template["http_version"] = "1.1"
+        template["server"] = endpoints.server
+        template["client"] = endpoints.client
+        template["scheme"] = endpoints.scheme
+        endpoints.memo = (self, template)
+        return template

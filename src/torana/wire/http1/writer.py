@@ -15,6 +15,11 @@ from torana.wire.http1.framing import CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE, res
 from torana.wire.http1.states import SILENT, STARTED, WRITTEN, LegalityError, can_send_data, can_send_head
 from torana.wire.http1.trailers import is_forbidden_trailer
 
+try:
+    import cython
+except ImportError:
+    from torana.base import uncompiled as cython
+
 if TYPE_CHECKING:
     from torana.wire.events import Fields
 
@@ -95,6 +100,9 @@ class ResponseWriter:
                 parts.append(data)
         self.framing = framing
         self.state = WRITTEN if is_end else STARTED
+        if cython.compiled:
+            whole: bytes = joined(parts)
+            return whole
         return b"".join(parts)
 
     def begin_data(self, size: int) -> bytes:
