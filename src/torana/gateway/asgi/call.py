@@ -139,7 +139,9 @@ class HttpCall(Answerer):
                 raise
         except BaseException as error:
             # SystemExit and KeyboardInterrupt too: raised in a task they would end the worker.
-            if not _is_disconnect(error):
+            if _follows_disconnect(error):
+                self._log_leaving(error)
+            elif not _is_disconnect(error):
                 self._fail(error)
         finally:
             gateway.calls.discard(self)
@@ -177,12 +179,22 @@ class HttpCall(Answerer):
         except OSError:
             self.response.abort()
 
+    def _log_leaving(self, error: BaseException) -> None:
+        """One line and no traceback: frameworks put an exception of their own in the place of our word."""
+        _log.info("%s %s: the client left; the application raised %s%s", self.request.head.method, self._path(),
+                  type(error).__name__, _where(error))
+
+    def _path(self) -> str:
+        return self.request.head.raw_path.decode("latin-1").encode("unicode_escape").decode("ascii")
+
     def _log(self, what: str, error: BaseException | None) -> None:
-        head = self.request.head
-        path = head.raw_path.decode("latin-1").encode("unicode_escape").decode("ascii")
-        place = last_place(error) if error is not None else None
-        where = f" at {place}" if place else ""
-        _log.error("%s %s: the application %s%s", head.method, path, what, where, exc_info=error)
+        where = _where(error) if error is not None else ""
+        _log.error("%s %s: the application %s%s", self.request.head.method, self._path(), what, where, exc_info=error)
+
+
+def _where(error: BaseException) -> str:
+    place = last_place(error)
+    return f" at {place}" if place else ""
 
 
 def _is_disconnect(error: BaseException) -> bool:
@@ -192,3 +204,15 @@ def _is_disconnect(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(_is_disconnect(part) for part in error.exceptions)
     return False
+
+
+def _follows_disconnect(error: BaseException) -> bool:
+    """Whether an error was raised while our word that the client is gone was handled (Starlette's ClientDisconnect)."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_disconnect(part) or _follows_disconnect(part) for part in error.exceptions) and not (
+            _is_disconnect(error)
+        )
+    earlier = error.__cause__ or error.__context__
+    return earlier is not None and not _is_disconnect(error) and (
+        _is_disconnect(earlier) or _follows_disconnect(earlier)
+    )
