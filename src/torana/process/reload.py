@@ -36,6 +36,8 @@ _STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP")
 def run_reloading(plan: Plan) -> None:
     """Serve and reload until a signal stops it. Raises ``BindError`` or ``ConfigError``."""
     set_up_log(plan.log)
+    if plan.process.umask is not None:
+        os.umask(plan.process.umask)
     with pid_file(plan.process.pid_file), _listening(plan) as listeners:
         for notice in plan.notices:
             logger.warning("%s", notice)
@@ -76,6 +78,7 @@ class Reloader:
         self._retired: list[tuple[Child, float]] = []
         self._began = time.monotonic()
         self._is_announced = False
+        self._is_ready = False
         self._interrupts = 0
 
     def run(self) -> None:
@@ -108,6 +111,7 @@ class Reloader:
 
     def _serve(self, failure: str | None) -> None:
         """Have the current child serve the application, or the page that tells of a failure."""
+        self._is_ready = False
         self._began = time.monotonic()
         self._current.order(Order(self._plan, failure))
         self._selector.register(self._current, selectors.EVENT_READ)
@@ -138,7 +142,8 @@ class Reloader:
             return
         for state, *ahead in filter(None, said):
             self._tell(state)
-            if state == READY:
+            self._is_ready = state == READY
+            if self._is_ready:
                 self._ahead = tuple(ahead)
             if self._spare is None:
                 self._spare = self._spawn()
@@ -161,6 +166,10 @@ class Reloader:
         self._selector.unregister(self._current)
         if self._current.is_ordered and (code := self._current.wait(_YIELD_S)) is not None:
             if self._is_interrupted():
+                return
+            if code == 0 and self._is_ready:
+                # It served and stopped as it should (max_requests): the next one takes its place.
+                self._replace_current()
                 return
             how = f"the signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         else:

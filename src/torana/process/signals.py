@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 from types import FrameType
 from typing import Protocol
 
 logger = logging.getLogger("torana")
 
 #: Signals of the contract that need several processes: heard, said, and harmless.
-_LATER = ("SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR2")
+_LATER = ("SIGTTIN", "SIGTTOU", "SIGUSR2")
 
 
 class Stoppable(Protocol):
@@ -42,12 +43,13 @@ class Hearing:
             "SIGTERM": self._stop,
             "SIGINT": self._interrupt,
             "SIGQUIT": self._target.request_abort,
+            "SIGHUP": self._hang_up,
             "SIGUSR1": self._target.reopen_logs,
         }
         for name in (*handlers, *_LATER):
             number = getattr(signal, name, None)
-            if number is None:
-                continue
+            if number is None or (name == "SIGHUP" and signal.getsignal(number) == signal.SIG_IGN):
+                continue  # nohup has the last word
             if name in handlers:
                 self._loop.add_signal_handler(number, handlers[name])
             else:
@@ -63,7 +65,7 @@ class Hearing:
             signal.signal(number, signal.SIG_IGN)
 
     def _stop(self) -> None:
-        logger.log(self._level, "Stopping: SIGTERM")
+        logger.log(self._level, "Stopping")
         self._target.request_stop()
 
     def _interrupt(self) -> None:
@@ -74,6 +76,13 @@ class Hearing:
             return
         logger.log(self._level, "Stopping: SIGINT (again to stop at once)")
         self._target.request_stop()
+
+    def _hang_up(self) -> None:
+        """From a terminal that is closed: stop. From anybody else: a wish for a reload."""
+        if sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty():
+            self._stop()
+        else:
+            self._decline("SIGHUP")
 
     def _decline(self, name: str) -> None:
         logger.warning("%s is ignored: what it asks for is not available yet in this version", name)

@@ -61,6 +61,8 @@ class Identity:
 
     #: Addresses and networks ("10.0.0.0/8"), "unix", or "*".
     forwarded_allow_ips: tuple[str, ...] = ("127.0.0.1", "::1", "unix")
+    #: Which fields of a trusted hop count: "forwarded", "x-forwarded", or "auto" (either, 400 where both disagree).
+    forwarded_family: str = "auto"
     #: Expect a PROXY protocol header (v1 or v2) on each connection from a trusted hop.
     proxy_protocol: bool = False
     server_header: bool = True

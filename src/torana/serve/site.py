@@ -24,7 +24,7 @@ class Site:
         self.options = options
         self.limits: Any = options.limits
         self.timeouts: Any = options.timeouts
-        self.trust = Trust(options.identity.forwarded_allow_ips)
+        self.trust = Trust(options.identity.forwarded_allow_ips, family=options.identity.forwarded_family)
         self.refusals = Refusals()
         self.access_log: Any = log
         #: Complete field lines added to each response that does not have the field.

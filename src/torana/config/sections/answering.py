@@ -15,6 +15,12 @@ IDENTITY = table(
         fills="serve.identity.forwarded_allow_ips",
     ),
     Setting(
+        "forwarded_family",
+        choice("auto", "forwarded", "x-forwarded"),
+        "Which fields of a trusted hop count: Forwarded, X-Forwarded-*, or whichever is there (400 if both disagree).",
+        fills="serve.identity.forwarded_family",
+    ),
+    Setting(
         "proxy_protocol",
         switch(),
         "Expect a PROXY protocol header (v1 or v2) from trusted hops.",
