@@ -191,3 +191,15 @@ def test_children_end_with_a_killed_parent(server: Server) -> None:
     else:
         raise AssertionError("a child is left")
     server.stop = lambda: 0  # type: ignore[method-assign]
+
+
+def test_a_child_that_stopped_as_it_should_is_replaced(tmp_path: Path) -> None:
+    write(tmp_path, "one")
+    command = [*command_for("x")[:-4], "dev", "site_dev:app", "--port", "0"]
+    server = Server([*command, "--max-requests", "2", "--max-requests-jitter", "0"], tmp_path, child_environment())
+    try:
+        server.wait_until_ready()
+        assert [httpx.get(server.origin, timeout=20).text for _ in range(5)] == ["one"] * 5
+        assert server.stop() == 0
+    finally:
+        server.kill()

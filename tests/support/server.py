@@ -9,7 +9,6 @@ import contextlib
 import importlib.util
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -119,7 +118,8 @@ class Server:
             code = self.process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise ServerFailed(f"still running {STOP_TIMEOUT_S} s after SIGTERM:\n{self.log[-LOG_CHARACTERS:]}") from None
+            end = self.log[-LOG_CHARACTERS:]
+            raise ServerFailed(f"still running {STOP_TIMEOUT_S} s after SIGTERM:\n{end}") from None
         self._reader.join(10.0)
         return code
 
@@ -144,10 +144,9 @@ class Server:
 
 def command_for(app: str, *flags: str, app_dir: Path | None = None) -> list[str]:
     """The command line that serves `app` on a free port of the loopback."""
-    base = shlex.split(os.environ.get("TORANA_TEST_COMMAND", "")) or [sys.executable, "-m", "torana"]
     place = [] if app_dir is None else ["--app-dir", str(app_dir)]
     bind = [] if "--bind" in flags else ["--bind", "127.0.0.1:0"]
-    return [*base, "run", app, *bind, *place, *flags]
+    return [sys.executable, "-m", "torana", "run", app, *bind, *place, *flags]
 
 
 def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -8,6 +8,7 @@ cdef class Watched:
     cpdef ready(self, int events)
     cpdef expired(self, double now)
     cpdef woken(self)
+    cpdef failed(self)
 
 cdef class Poller:
     cdef public Clock clock

@@ -46,6 +46,9 @@ class Watched:
     def woken(self) -> None:
         """``Poller.wake`` was called for this, from any thread."""
 
+    def failed(self) -> None:
+        """One of the above has raised, which is a bug; let go of what is held."""
+
 
 class Poller:
     """Watches descriptors for the loop that it is attached to. All methods but ``wake`` are for the loop's thread."""
@@ -153,13 +156,17 @@ class Poller:
                 self._report(watched, error)
 
     def _sweep(self) -> None:
+        # First of all the next one: whatever fails here, deadlines go on.
+        if self._loop is not None:
+            self._timer = self._loop.call_later(self.tick_s, self._sweep)
         self.clock.refresh()
         now = self.clock.now
         self._expire(now)
         for told in self.on_tick:
-            told(now)
-        if self._loop is not None:
-            self._timer = self._loop.call_later(self.tick_s, self._sweep)
+            try:
+                told(now)
+            except Exception as error:
+                self._complain("error in a periodic task", error)
 
     def _expire(self, now: float) -> None:
         for index in range(len(self._table)):
@@ -171,10 +178,15 @@ class Poller:
                     self._report(watched, error)
 
     def _report(self, watched: Watched, error: Exception) -> None:
+        self._complain(f"error while serving {type(watched).__name__}", error)
+        try:
+            watched.failed()
+        except Exception as another:
+            self._complain("error while giving up", another)
+
+    def _complain(self, message: str, error: Exception) -> None:
         if self._loop is not None:
-            self._loop.call_exception_handler(
-                {"message": f"error while serving {type(watched).__name__}", "exception": error}
-            )
+            self._loop.call_exception_handler({"message": message, "exception": error})
 
     # What each kind of poller does in its own way
 

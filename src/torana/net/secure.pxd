@@ -1,5 +1,6 @@
 from torana.base.endpoints cimport Endpoints
-from torana.net.transport cimport FilePiece, Transport
+from torana.net.outlet cimport FilePiece
+from torana.net.transport cimport Transport
 
 cdef class TlsTransport(Transport):
     cdef object _contexts

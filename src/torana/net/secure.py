@@ -13,9 +13,10 @@ import ssl
 from typing import Any
 
 from torana.base.endpoints import Endpoints
+from torana.net.outlet import FilePiece
 from torana.net.poller import ERROR, HANGUP, PEER_CLOSED, READ, WRITE, Poller
 from torana.net.tls import TlsContexts, tls_facts
-from torana.net.transport import FilePiece, Transport
+from torana.net.transport import Transport
 
 _WANT_READ = ssl.SSLWantReadError
 _WANT_WRITE = ssl.SSLWantWriteError

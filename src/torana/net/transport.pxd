@@ -1,14 +1,13 @@
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.errno cimport EAGAIN, EINTR, errno
 
-from torana.net.clock cimport Clock
-from torana.net.poller cimport Poller, Watched
+from torana.net.outlet cimport Outlet
+from torana.net.poller cimport Poller
 
 cdef extern from "<sys/socket.h>" nogil:
     ssize_t c_recv "recv" (int fd, void* buffer, size_t size, int flags)
-    ssize_t c_send "send" (int fd, const void* buffer, size_t size, int flags)
 
-# The system calls straight from C, for the compiled build; transport.py calls them only there.
+# The system call straight from C, for the compiled build; transport.py calls it only there.
 cdef inline bytes _receive(int fd, Py_ssize_t size):
     cdef char buffer[65536]
     cdef ssize_t got
@@ -19,71 +18,24 @@ cdef inline bytes _receive(int fd, Py_ssize_t size):
         return None
     return PyBytes_FromStringAndSize(buffer, got)
 
-cdef inline Py_ssize_t _send(int fd, bytes data, Py_ssize_t offset) noexcept:
-    return c_send(fd, PyBytes_AS_STRING(data) + offset, PyBytes_GET_SIZE(data) - offset, 0)
-
 cdef inline bint _would_block() noexcept:
     return errno == EAGAIN or errno == EINTR
 
-cdef class FilePiece:
-    cdef public int fd
-    cdef public long long offset
-    cdef public long long count
-
-    cpdef close(self)
-
-cdef class Transport(Watched):
-    cdef public object sock
-    cdef public Poller poller
-    cdef public Clock clock
-    cdef public object owner
-    cdef public Py_ssize_t waiting
-    cdef public double last_progress
-    cdef public double blocked_since
-    cdef public long long blocked_sent
+cdef class Transport(Outlet):
     cdef public bint is_reading
-    cdef public bint is_closed
-    cdef public bint is_lent
-    cdef public bint _is_muted
-    cdef public bint _is_lost
-    cdef public int _interest
-    cdef public object _queue
-    cdef public Py_ssize_t _offset
     cdef public Py_ssize_t _read_bytes
-    cdef public Py_ssize_t _high
-    cdef public Py_ssize_t _low
-    cdef public bint _closes_when_drained
-    cdef public bint _was_full
 
     cpdef open(self)
     cpdef bytes recv(self)
     cpdef set_reading(self, bint is_reading)
-    cpdef write(self, object data)
-    cpdef write_framed(self, bytes head, object data, bytes tail)
-    cpdef write_file(self, int fd, long long offset, long long count)
-    cpdef flush(self)
-    cpdef bint is_full(self) except -1
-    cpdef bint wait_drained(self, double timeout_s, long long rate) except -1
     cpdef Py_ssize_t unread(self) except -1
     cpdef bint has_unread(self) except -1
     cpdef close_when_drained(self)
     cpdef shutdown_write(self)
-    cpdef close(self)
     cpdef release(self)
     cpdef reset(self)
     cpdef lend(self)
     cpdef bint give_back(self) except -1
     cpdef catch_up(self)
-    cpdef _mute(self, int events)
-    cpdef Py_ssize_t send_some(self, object data, Py_ssize_t offset) except -2
-    cpdef Py_ssize_t send_file_some(self, FilePiece piece) except -2
-    cpdef bint _flush_file(self, FilePiece piece) except -1
-    cpdef _begin_blocked(self)
-    cpdef _note_progress(self, Py_ssize_t sent)
-    cpdef _enqueue(self, object piece, Py_ssize_t size)
-    cpdef _after_flush(self)
-    cpdef _set_interest(self, int interest)
-    cpdef _drop_queue(self)
-    cpdef lose_soon(self)
+    cpdef _mute(self)
     cpdef _lose(self)
-    cpdef bint is_lost(self) except -1

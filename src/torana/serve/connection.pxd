@@ -16,6 +16,7 @@ cdef class Connection(Outbound):
     cdef Endpoints _corrected(self, RequestHead head)
     cdef bint _body(self, bytes data) except -1
     cdef _body_complete(self, object trailers)
+    cdef _paused(self)
     cdef _need_data(self)
     cdef _end_of_stream(self)
     cdef bint _has_rest(self, Request request) except -1

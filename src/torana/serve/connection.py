@@ -36,16 +36,21 @@ class Connection(Outbound):
             self.wire.receive(data)
             if self.phase == BODY:
                 self._last_arrival = self.clock.now
+            elif self.phase == HEAD:
+                self._phase_bytes += len(data)
             self._advance()
 
     def drained(self) -> None:
         if self.phase == CLOSING:
-            self._linger_or_close()
+            if self.transport.waiting == 0:
+                self._linger_or_close()
         elif self.request is not None:
             if self.request.answerer is not None:
                 self.request.answerer.drained()
             if self.phase < CLOSING:
                 self._arm()
+        elif self.phase == IDLE and self.transport.waiting == 0:
+            self._await_next()
 
     def peer_closed(self) -> None:
         """FIN arrived while reading was paused: the rest of the request may still lie in the kernel's buffer."""
@@ -67,8 +72,11 @@ class Connection(Outbound):
         if self._is_returned:
             self._is_returned = False
             transport.give_back()
+        elif transport.is_lent:
+            # Meant for an earlier loan.
+            return
         transport.catch_up()
-        if self.phase == OVER or transport.is_lent:
+        if self.phase == OVER:
             return
         if self._is_aborted:
             self._cut()
@@ -82,15 +90,17 @@ class Connection(Outbound):
         if self._is_advancing:
             return
         self._is_advancing = True
+        self._is_handed_over = False
         try:
             while self.phase < CLOSING:
+                if self.phase == IDLE and self.transport.waiting:
+                    return
                 event = self.wire.next()
                 if event is NEED_DATA:
                     self._need_data()
                     return
                 if event is PAUSED:
-                    self.transport.is_reading = False
-                    self._arm()
+                    self._paused()
                     return
                 if type(event) is RequestHead:
                     self._begin(event)
@@ -102,6 +112,8 @@ class Connection(Outbound):
                 else:
                     assert event is CLOSED
                     self._close_politely()
+                    return
+                if self._is_handed_over:
                     return
         except WireError as error:
             self.refuse(error)
@@ -133,6 +145,9 @@ class Connection(Outbound):
             self.phase = ANSWER
         else:
             self._restart_body_clock()
+            if self.wire.needs_continue:
+                # Nobody is slow before the application has asked for the body.
+                self._read_deadline = 0.0
             if site.body_limit and length > site.body_limit:
                 raise WireError(413, "body too large", "limit_body")
         if site.running > site.concurrency or self.is_surplus:
@@ -181,6 +196,14 @@ class Connection(Outbound):
             self._read_deadline = 0.0
             request.end(trailers)
 
+    def _paused(self) -> None:
+        """The request is complete; nothing is read until its answer is."""
+        self.transport.is_reading = False
+        if self._has_peer_closed and self.request is not None:
+            # FIN was seen before this request's turn, and is not told twice.
+            self.request.lose()
+        self._arm()
+
     def _need_data(self) -> None:
         """More has to arrive: the deadline of the present phase runs."""
         phase = self.phase
@@ -189,14 +212,15 @@ class Connection(Outbound):
                 return
             self.phase = HEAD
             self._phase_started = self.clock.now
+            self._phase_bytes = 0
             self._read_deadline = timeouts.head_deadline(self.site.timeouts, self._phase_started, 0)
         elif phase == HEAD:
             self._read_deadline = timeouts.head_deadline(
-                self.site.timeouts, self._phase_started, self.wire.buffered
+                self.site.timeouts, self._phase_started, self._phase_bytes
             )
-        elif phase == BODY:
+        elif phase == BODY and (not self.wire.needs_continue or self.wire.is_response_started):
             self._read_deadline = timeouts.body_deadline(
-                self.site.timeouts, self._phase_started, self._last_arrival
+                self.site.timeouts, self._phase_started, self._last_arrival, self._phase_bytes
             )
         if self._has_peer_closed:
             # FIN was seen while reading was paused; the descriptor is readable until it has been read.
@@ -218,8 +242,11 @@ class Connection(Outbound):
             # A half-closed client still reads: it gets the answer that is being made (RFC 9112 section 9.6).
             if self.request is not None:
                 self.request.lose()
-        else:
+        elif phase == BODY:
             self.lost()
+        else:
+            # What is still to be written of the last answer is not lost by it.
+            self._close_politely()
 
     def _has_rest(self, request: Request) -> bool:
         """Whether all that is missing of the body lies unread in the kernel's buffer or in the wire's."""

@@ -24,9 +24,11 @@ cdef class Ending(Channel):
     cdef bint _is_answered
     cdef bint _is_aborted
     cdef bint _is_returned
+    cdef bint _is_handed_over
     cdef bint _has_peer_closed
     cdef bint _is_eof
     cdef Py_ssize_t _discarded
+    cdef long long _left_to_take
     cdef double _phase_started
     cdef double _last_arrival
     cdef long long _phase_bytes

@@ -11,7 +11,7 @@ from typing import Any
 
 from torana.base.endpoints import Endpoints
 from torana.exchange.request import Request
-from torana.exchange.response import Response
+from torana.exchange.response import NO_BODY, Response
 from torana.exchange.roles import Channel
 from torana.net.transport import Transport
 from torana.serve import refusals, timeouts
@@ -19,6 +19,11 @@ from torana.serve.phases import BODY, CLOSING, DISCARD, FRESH, HEAD, IDLE, LINGE
 from torana.serve.site import Site
 from torana.wire.events import WireError
 from torana.wire.http1.connection import Http1Connection
+
+#: Younger connections are not closed for want of a request: it may be on its way.
+_FRESH_S = 1.0
+#: More time for what has arrived and was not read.
+_SPARED_S = 0.1
 
 
 class Ending(Channel):
@@ -42,9 +47,11 @@ class Ending(Channel):
         self._is_answered = False
         self._is_aborted = False
         self._is_returned = False
+        self._is_handed_over = False
         self._has_peer_closed = False
         self._is_eof = False
         self._discarded = 0
+        self._left_to_take = 0
         self._phase_started = self.clock.now
         self._last_arrival = self.clock.now
         self._phase_bytes = 0
@@ -62,7 +69,10 @@ class Ending(Channel):
         if request is not None and response is not None:
             response.lose()
             request.lose()
-            self._record(499)
+            self._record(0 if self.phase == DISCARD else 499)
+        if self.wire.is_close_delimited():
+            # What was written may be a part, and FIN would call it the whole.
+            self.transport.reset()
         self._leave()
 
     def refuse(self, error: WireError) -> None:
@@ -72,6 +82,7 @@ class Ending(Channel):
         request, response = self.request, self.response
         is_begun = response is not None and response.is_begun()
         is_silent = is_begun or self.transport.is_lent or error.reason.startswith("truncated")
+        is_head = request is not None and request.head.method == "HEAD"
         if response is not None and request is not None:
             response.lose()
             request.lose()
@@ -82,7 +93,7 @@ class Ending(Channel):
             self.wire.close_after()
             self.transport.write(
                 self.wire.send_head(
-                    error.status, None, fields, len(body), body, True,
+                    error.status, None, fields, NO_BODY if is_head else len(body), b"" if is_head else body, True,
                     self.clock.date_line if site.has_date else b"", site.default_lines,
                 )
             )  # fmt: skip
@@ -106,8 +117,11 @@ class Ending(Channel):
         times = self.site.timeouts
         if transport.is_lent:
             return
-        if transport.waiting and timeouts.is_write_too_slow(
-            times, now, transport.blocked_since, transport.last_progress, transport.blocked_sent
+        if (
+            transport.waiting
+            and times.write_idle_s
+            and now >= timeouts.write_deadline(times, transport.looked_at)
+            and transport.is_too_slow(now, times.write_idle_s, times.write_rate)
         ):
             self.site.refusals.note("client takes the response too slowly", "timeout_write", self.endpoints.client, now)
             self.lost()
@@ -119,31 +133,34 @@ class Ending(Channel):
 
     def _read_expired(self, now: float) -> None:
         phase = self.phase
-        times = self.site.timeouts
+        if phase <= IDLE and self.transport.is_reading and self.transport.has_unread():
+            # It was the loop that was held up, not the client.
+            self._read_deadline = now + _SPARED_S
+            self._arm()
+            return
         self._read_deadline = 0.0
-        if phase == FRESH or phase == IDLE or phase == LINGER:
+        if phase == FRESH or phase == IDLE:
             self._leave()
+        elif phase == LINGER:
+            self._linger_on()
         elif phase == HEAD:
             self.refuse(WireError(408, "request head too slow", "timeout_head"))
         elif phase == DISCARD:
             self._close_politely()
         elif phase == BODY:
-            if timeouts.is_body_too_slow(times, now, self._phase_started, self._last_arrival, self._phase_bytes):
-                self.refuse(WireError(408, "request body too slow", "timeout_body"))
-            else:
-                self._read_deadline = timeouts.body_deadline(times, self._phase_started, max(self._last_arrival, now - 1))
-                self._read_deadline = max(self._read_deadline, now + 0.25)
-                self._arm()
+            self.refuse(WireError(408, "request body too slow", "timeout_body"))
         elif phase == CLOSING:
             self._leave()
 
     def _cut(self) -> None:
         """End a message that has begun so that its client sees the break."""
+        self._is_aborted = False
+        if self.phase >= CLOSING:
+            return
         request = self.request
         if request is not None:
             request.lose()
         self._record(0)
-        self._is_aborted = False
         if self.wire.is_close_delimited():
             # Here FIN would read as a proper end of the body; only a reset tells the truth.
             self.transport.reset()
@@ -154,9 +171,11 @@ class Ending(Channel):
     def _close_politely(self, is_refused: bool = False) -> None:
         """Close after the last byte is written, without a reset that would destroy it (RFC 9112 section 9.6)."""
         request = self.request
-        if request is not None and self.response is not None:
+        more_may_come = is_refused or self.wire.buffered > 0
+        if request is not None:
+            # A client that did not ask for the end may be sending its next request already.
+            more_may_come = more_may_come or not request.is_ended or request.head.keep_alive
             self._record(0)
-        more_may_come = is_refused or self.wire.buffered > 0 or (request is not None and not request.is_ended)
         self.request = None
         self.response = None
         self.phase = CLOSING
@@ -174,34 +193,53 @@ class Ending(Channel):
         self.phase = LINGER
         self.transport.shutdown_write()
         self.transport.set_reading(True)
+        self._left_to_take = self.transport.outgoing()
         self._read_deadline = self.clock.now + self.site.timeouts.linger_s
+        self._arm()
+
+    def _linger_on(self) -> None:
+        """The time is over: close, unless the client is still taking the answer, which a reset would destroy."""
+        times = self.site.timeouts
+        left = self.transport.outgoing()
+        if left == 0 or self._left_to_take - left <= times.write_rate * times.linger_s:
+            self._leave()
+            return
+        self._left_to_take = left
+        self._read_deadline = self.clock.now + times.linger_s
         self._arm()
 
     def _throw_away(self, size: int) -> None:
         self._discarded = max(0, self._discarded) + size
-        if self.phase == LINGER and self._discarded > self.site.linger_bytes:
-            self._leave()
+        if self._discarded > self.site.linger_bytes:
+            # Enough; but closing with more unread would reset the connection before the client has read its answer.
+            self.transport.set_reading(False)
 
-    def is_idle(self) -> bool:
-        """Whether it is between two requests, or has not sent a byte."""
-        return self.phase == IDLE or self.phase == FRESH
+    def waiting_since(self, has_heads: bool) -> float:
+        """Since when only the client's next bytes are awaited; 0 when it may not be closed in favour of others.
 
-    def is_fresh(self) -> bool:
-        """Whether it was accepted and has not sent a byte."""
-        return self.phase == FRESH
-
-    def idle_until(self) -> float:
-        """When it would be closed for being idle; monotonic seconds."""
-        return self._read_deadline
+        ``has_heads``: a request head that does not end counts as waiting too.
+        """
+        phase = self.phase
+        transport = self.transport
+        if transport.is_lent or transport.waiting:
+            return 0.0
+        if phase == IDLE:
+            return self._phase_started
+        if phase == FRESH or (has_heads and phase == HEAD):
+            return self._phase_started if self.clock.now - self._phase_started >= _FRESH_S else 0.0
+        return 0.0
 
     def close_if_idle(self) -> bool:
-        """Close a connection that is between two requests; for a graceful stop and when descriptors run short."""
-        if self.phase == IDLE or self.phase == FRESH:
-            if self.transport.has_unread():
-                return False
+        """Close a connection that waits for its client, unless bytes are there already; whether it did."""
+        if self.waiting_since(False) == 0.0 or self.transport.has_unread():
+            return False
+        self._leave()
+        return True
+
+    def evict(self) -> None:
+        """Close to make room for others, when ``waiting_since`` allows it."""
+        if not self.transport.has_unread():
             self._leave()
-            return True
-        return False
 
     def stop(self) -> None:
         """The time for running requests is spent: tell the application."""
@@ -250,11 +288,9 @@ class Ending(Channel):
         deadline = self._read_deadline
         transport = self.transport
         if transport.waiting:
-            times = self.site.timeouts
-            if times.write_idle_s:
-                write_deadline = max(transport.last_progress + times.write_idle_s, self.clock.now + 0.01)
-                if deadline == 0.0 or write_deadline < deadline:
-                    deadline = write_deadline
+            look = timeouts.write_deadline(self.site.timeouts, transport.looked_at)
+            if look and (deadline == 0.0 or look < deadline):
+                deadline = look
         transport.deadline = deadline
 
     def _advance(self) -> None:

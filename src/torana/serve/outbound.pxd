@@ -10,5 +10,6 @@ cdef class Outbound(Ending):
     cdef _answered(self)
     cdef _exchange_over(self)
     cdef _cycle(self)
+    cdef _await_next(self)
     cdef bint _can_discard(self, Request request) except -1
     cdef _restart_body_clock(self)

@@ -88,8 +88,11 @@ class Outbound(Ending):
         request = self.request
         if self.phase != BODY or request is None or request.is_ended:
             return
-        if self.wire.needs_continue:
-            self.transport.write(self.wire.send_informational(100, []))
+        wire = self.wire
+        if wire.needs_continue and not wire.is_response_started:
+            self.transport.write(wire.send_informational(100, []))
+            self._restart_body_clock()
+            self._arm()
         if not self.transport.is_reading:
             self._restart_body_clock()
             self.transport.set_reading(True)
@@ -106,7 +109,12 @@ class Outbound(Ending):
     # The loan to another thread
 
     def lend(self) -> None:
-        self.transport.lend()
+        transport = self.transport
+        # The wire is the other thread's from here on: whoever hands on its events must not ask it for more.
+        self._is_handed_over = True
+        self._read_deadline = transport.deadline = 0.0
+        transport.is_reading = False
+        transport.lend()
 
     def wait_drained(self) -> None:
         times = self.site.timeouts
@@ -136,7 +144,8 @@ class Outbound(Ending):
             self.response = None
             self.phase = IDLE
             transport.is_reading = True
-            self._read_deadline = time.monotonic() + self.site.keep_alive_s if self.site.keep_alive_s else 0.0
+            self._phase_started = time.monotonic()
+            self._read_deadline = self._phase_started + self.site.keep_alive_s if self.site.keep_alive_s else 0.0
             transport.deadline = self._read_deadline
             self._is_answered = False
             if not transport.give_back():
@@ -181,13 +190,22 @@ class Outbound(Ending):
         self.request = None
         self.response = None
         self.phase = IDLE
-        self.transport.set_reading(not self._is_eof)
-        self._read_deadline = self.clock.now + self.site.keep_alive_s if self.site.keep_alive_s else 0.0
         if self.transport.waiting:
+            # The next request, even one that is here already, waits until this answer is on its way: else the
+            # answers of a client that does not read would pile up.
+            self.transport.is_reading = False
+            self._read_deadline = 0.0
             self._arm()
         else:
-            self.transport.deadline = self._read_deadline
-        if (wire.buffered or self._is_eof) and not self._is_advancing:
+            self._await_next()
+
+    def _await_next(self) -> None:
+        transport = self.transport
+        transport.set_reading(not self._is_eof)
+        self._phase_started = self.clock.now
+        self._read_deadline = self._phase_started + self.site.keep_alive_s if self.site.keep_alive_s else 0.0
+        transport.deadline = self._read_deadline
+        if (self.wire.buffered or self._is_eof) and not self._is_advancing:
             self._advance()
 
     def _can_discard(self, request: Request) -> bool:
@@ -202,4 +220,4 @@ class Outbound(Ending):
         self.phase = BODY
         self._phase_started = self._last_arrival = self.clock.now
         self._phase_bytes = 0
-        self._read_deadline = timeouts.body_deadline(self.site.timeouts, self._phase_started, self._last_arrival)
+        self._read_deadline = timeouts.body_deadline(self.site.timeouts, self._phase_started, self._last_arrival, 0)

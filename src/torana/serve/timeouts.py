@@ -18,31 +18,21 @@ def head_deadline(timeouts: Timeouts, started: float, received: int) -> float:
     return started + min(max(timeouts.head_max_s, timeouts.head_s), timeouts.head_s + received // _HEAD_BYTES_PER_S)
 
 
-def body_deadline(timeouts: Timeouts, started: float, last: float) -> float:
-    """When a request body has to be looked at next; 0 when never."""
+def body_deadline(timeouts: Timeouts, started: float, last: float, received: int) -> float:
+    """When a request body will be too slow unless more of it comes; 0 when never.
+
+    It began at ``started``, last grew at ``last`` and has ``received`` bytes.
+    """
     idle = last + timeouts.body_idle_s if timeouts.body_idle_s else 0.0
-    rate = max(started + timeouts.body_grace_s, last + 1.0) if timeouts.body_rate else 0.0
+    rate = started + max(timeouts.body_grace_s, received / timeouts.body_rate) if timeouts.body_rate else 0.0
     if idle and rate:
         return min(idle, rate)
     return idle or rate
 
 
-def is_body_too_slow(timeouts: Timeouts, now: float, started: float, last: float, received: int) -> bool:
-    """Whether a body that began at ``started`` and last grew at ``last`` has to be given up."""
-    if timeouts.body_idle_s and now - last >= timeouts.body_idle_s:
-        return True
-    elapsed = now - started
-    return bool(timeouts.body_rate and elapsed > timeouts.body_grace_s and received < timeouts.body_rate * elapsed)
-
-
-def is_write_too_slow(timeouts: Timeouts, now: float, since: float, last: float, sent: int) -> bool:
-    """Whether a client that has had bytes waiting ``since`` then, and took some ``last``, has to be given up."""
-    if not timeouts.write_idle_s:
-        return False
-    if now - last >= timeouts.write_idle_s:
-        return True
-    elapsed = now - since
-    return bool(timeouts.write_rate and elapsed > timeouts.write_idle_s and sent < timeouts.write_rate * elapsed)
+def write_deadline(timeouts: Timeouts, looked_at: float) -> float:
+    """When a client that has bytes waiting for it, last looked at then, has to be looked at again; 0 when never."""
+    return looked_at + timeouts.write_idle_s / 4 if timeouts.write_idle_s else 0.0
 
 
 def tick_s(timeouts: Timeouts) -> float:

@@ -139,9 +139,11 @@ class HttpCall(Answerer):
                 raise
         except BaseException as error:
             # SystemExit and KeyboardInterrupt too: raised in a task they would end the worker.
-            if _follows_disconnect(error):
+            if _is_disconnect(error):
+                pass
+            elif _follows_disconnect(error):
                 self._log_leaving(error)
-            elif not _is_disconnect(error):
+            else:
                 self._fail(error)
         finally:
             gateway.calls.discard(self)
@@ -206,13 +208,11 @@ def _is_disconnect(error: BaseException) -> bool:
     return False
 
 
-def _follows_disconnect(error: BaseException) -> bool:
+def _follows_disconnect(error: BaseException, depth: int = 16) -> bool:
     """Whether an error was raised while our word that the client is gone was handled (Starlette's ClientDisconnect)."""
+    if depth == 0:
+        return False
     if isinstance(error, BaseExceptionGroup):
-        return all(_is_disconnect(part) or _follows_disconnect(part) for part in error.exceptions) and not (
-            _is_disconnect(error)
-        )
+        return all(_is_disconnect(part) or _follows_disconnect(part, depth - 1) for part in error.exceptions)
     earlier = error.__cause__ or error.__context__
-    return earlier is not None and not _is_disconnect(error) and (
-        _is_disconnect(earlier) or _follows_disconnect(earlier)
-    )
+    return earlier is not None and (_is_disconnect(earlier) or _follows_disconnect(earlier, depth - 1))

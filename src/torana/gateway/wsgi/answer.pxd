@@ -1,11 +1,14 @@
 cimport cython
 
+from torana.base.bytescan cimport decimal
 from torana.base.headers cimport lower
 from torana.exchange.response cimport Response
 from torana.exchange.roles cimport Channel
+from torana.exchange.states cimport DONE, IDLE
 
 cdef dict _STATUSES
 
+@cython.freelist(64)
 cdef class Answer:
     cdef Response _response
     cdef Channel _channel
@@ -17,6 +20,7 @@ cdef class Answer:
     cdef public bint is_stopped
     cdef public bint has_excess
 
+    cpdef begin(self, Response response, bint is_head, bint takes_hints)
     cpdef send(self, object result)
     cpdef end(self)
     @cython.locals(fields=list, name=bytes, value=bytes, known=tuple, code=int, reason=bytes)
@@ -33,6 +37,8 @@ cdef class Answer:
     @cython.locals(fields=list)
     cdef list _fields(self, object headers)
 
+@cython.locals(made=Answer)
+cpdef Answer new_answer(Response response, bint is_head, bint takes_hints)
 cdef bytes _block(object block)
 cdef str _text(object text)
 cdef Py_ssize_t _length(object result) except? -1

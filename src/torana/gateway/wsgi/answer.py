@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from torana.base.bytescan import decimal
 from torana.base.headers import lower
 from torana.exchange.response import ApplicationError, ClientDisconnected
 from torana.exchange.states import DONE, IDLE
@@ -37,6 +38,10 @@ class Answer:
     """The application's side of one response, on the thread that calls it."""
 
     def __init__(self, response: Response, is_head: bool, takes_hints: bool) -> None:
+        self.begin(response, is_head, takes_hints)
+
+    def begin(self, response: Response, is_head: bool, takes_hints: bool) -> None:
+        """What ``__init__`` does, for ``new_answer``."""
         self._response = response
         self._channel: Channel = response.channel
         self._is_head = is_head
@@ -130,8 +135,8 @@ class Answer:
         self._response.start(code, fields, reason)
         self._is_bodyless = self._is_head or code == 204 or code == 304 or code == 205
         for name, value in fields:
-            if len(name) == 14 and lower(name) == b"content-length":
-                self._left = int(value)
+            if len(name) == 14 and (name == b"Content-Length" or lower(name) == b"content-length"):
+                self._left = decimal(value, 0, len(value))
 
     def _send_each(self, result: Any) -> None:
         response = self._response
@@ -230,6 +235,13 @@ class Answer:
                 value = _text(value)
             fields.append((_name(name), _latin(name, value)))
         return fields
+
+
+def new_answer(response: Response, is_head: bool, takes_hints: bool) -> Answer:
+    """``Answer(...)``, without the cost of a call through the type."""
+    made = Answer.__new__(Answer)
+    made.begin(response, is_head, takes_hints)
+    return made
 
 
 def _block(block: Any) -> bytes:

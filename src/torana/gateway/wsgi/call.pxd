@@ -3,8 +3,9 @@ cimport cython
 from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
 from torana.exchange.roles cimport Answerer, Channel
-from torana.gateway.wsgi.answer cimport Answer
+from torana.gateway.wsgi.answer cimport Answer, new_answer
 from torana.gateway.wsgi.describe cimport Describer
+from torana.gateway.wsgi.errors cimport ErrorStream
 from torana.wire.events cimport RequestHead
 
 cdef class Call
@@ -12,7 +13,7 @@ cdef class Call
 cdef class Site:
     cdef public object app
     cdef public Describer describer
-    cdef public object errors
+    cdef public ErrorStream errors
     cdef public long long spool_bytes
     cdef public object error_page
     cdef public long long dropped
@@ -34,6 +35,7 @@ cdef class Call(Answerer):
     cdef public int stage
     cdef public long long number
 
+    cpdef hold(self, Site site, Request request, Response response)
     cpdef begin(self)
     cpdef give_up(self)
     @cython.locals(response=Response, head=RequestHead, answer=Answer)
@@ -47,3 +49,6 @@ cdef class Call(Answerer):
     cdef _say(self, int status)
     cdef _finish(self)
     cdef _release(self)
+
+@cython.locals(made=Call)
+cpdef Call new_call(Site site, Request request, Response response)

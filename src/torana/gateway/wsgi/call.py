@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from torana.exchange.response import ClientDisconnected
 from torana.exchange.roles import Answerer
-from torana.gateway.wsgi.answer import Answer
+from torana.gateway.wsgi.answer import Answer, new_answer
 from torana.gateway.wsgi.body import Spool
 from torana.gateway.wsgi.failure import internal_error, log_failure, log_warning, plain
 from torana.wire.events import WireError
@@ -71,6 +71,10 @@ class Call(Answerer):
     """One request and its answer."""
 
     def __init__(self, site: Site, request: Request, response: Response) -> None:
+        self.hold(site, request, response)
+
+    def hold(self, site: Site, request: Request, response: Response) -> None:
+        """What ``__init__`` does, for ``new_call``."""
         self._site = site
         self._request = request
         self._response = response
@@ -133,6 +137,8 @@ class Call(Answerer):
         """Answer 503 in the application's place; by whoever has taken the call from the queue."""
         try:
             self._say(503)
+        except Exception as error:
+            log_failure(error, self._request.head, "A waiting request could not be answered")
         finally:
             self._finish()
 
@@ -158,7 +164,7 @@ class Call(Answerer):
         result = None
         response = self._response
         head = self._request.head
-        answer = Answer(response, head.method == "HEAD", head.version != "1.0")
+        answer = new_answer(response, head.method == "HEAD", head.version != "1.0")
         self._answer = answer
         try:
             try:
@@ -245,3 +251,10 @@ class Call(Answerer):
         self._channel = None  # type: ignore[assignment]
         self._answer = None
         self._spool = None
+
+
+def new_call(site: Site, request: Request, response: Response) -> Call:
+    """``Call(...)``, without the cost of a call through the type."""
+    made = Call.__new__(Call)
+    made.hold(site, request, response)
+    return made

@@ -72,7 +72,7 @@ class Describer:
         path = uri
         if raw_path != target:
             path = raw_path.decode("latin-1")
-        if raw_path.find(b"%") >= 0:
+        if 37 in raw_path:  # "%"
             path = unquote_to_bytes(raw_path).decode("latin-1")
         environ["REQUEST_METHOD"] = head.method
         environ["PATH_INFO"] = path

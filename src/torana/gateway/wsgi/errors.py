@@ -16,11 +16,10 @@ _LINE_CHARACTERS = 64 * 1024
 class ErrorStream:
     """One for all requests. A line is kept with its thread until it is complete or flushed."""
 
-    encoding = "utf-8"
-    errors = "backslashreplace"
-    closed = False
-
     def __init__(self, logger: logging.Logger) -> None:
+        self.encoding = "utf-8"
+        self.errors = "backslashreplace"
+        self.closed = False
         self._logger = logger
         self._local = threading.local()
         #: Some thread may hold a part of a line.

@@ -3,7 +3,7 @@ cimport cython
 from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
 from torana.exchange.roles cimport Gateway
-from torana.gateway.wsgi.call cimport Call, Site
+from torana.gateway.wsgi.call cimport Call, Site, new_call
 
 cdef class WsgiGateway(Gateway):
     cdef readonly object pool

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from torana.exchange.roles import Gateway
 from torana.gateway.threads import ThreadPool, default_threads
-from torana.gateway.wsgi.call import Call, Site
+from torana.gateway.wsgi.call import Site, new_call
 from torana.gateway.wsgi.constants import Constants, native
 from torana.gateway.wsgi.describe import Describer
 from torana.gateway.wsgi.errors import ErrorStream
@@ -55,7 +55,7 @@ class WsgiGateway(Gateway):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def answer(self, request: Any, response: Any) -> None:
-        call = Call(self._site, request, response)
+        call = new_call(self._site, request, response)
         request.answerer = call
         self._begun += 1
         call.begin()

@@ -1,0 +1,306 @@
+"""The writing half of a transport: sends what it can, keeps the rest within bounds, and sees how fast the peer takes it.
+
+The lower storey of ``transport``. Never here: reading, lending, protocols; what is done about a slow peer.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import socket
+import sys
+import termios
+import time
+from collections import deque
+from typing import Any
+
+from torana.net.poller import WRITE, Poller, Watched
+
+try:
+    import cython
+except ImportError:
+    from torana.base import uncompiled as cython
+
+_WOULD_BLOCK = (BlockingIOError, InterruptedError)
+#: Body pieces below this size are joined into one send rather than handed over one by one.
+_JOIN_BYTES = 128 * 1024
+_FILE_STEP = 1024 * 1024
+#: Steps of a file sent in a row: a fast reader of a large file must not keep the loop to itself.
+_FILE_STEPS = 4
+
+
+class FilePiece:
+    """A part of an open file that waits to be sent; owns its descriptor."""
+
+    def __init__(self, fd: int, offset: int, count: int) -> None:
+        self.fd = fd
+        self.offset = offset
+        self.count = count
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+class Outlet(Watched):
+    """What a stream socket is given to send. Sizes in bytes."""
+
+    def __init__(self, sock: socket.socket, poller: Poller, high: int, low: int) -> None:
+        Watched.__init__(self, sock.fileno())
+        self.sock = sock
+        self.poller = poller
+        self.clock = poller.clock
+        self.owner: Any = None
+        #: Bytes waiting to be written (a waiting file counts as one high-water mark).
+        self.waiting = 0
+        #: When the peer was last looked at, by ``is_too_slow`` or when something began to wait.
+        self.looked_at = 0.0
+        self.is_closed = False
+        self.is_lent = False
+        self._is_muted = False
+        self._is_lost = False
+        self._interest = 0
+        self._queue: deque[Any] = deque()
+        self._offset = 0
+        self._high = high
+        self._low = low
+        self._closes_when_drained = False
+        self._was_full = False
+        # Pace: bytes the kernel took since something waits, when the peer last took some, and how the kernel's
+        # buffer stood at the first look and at the last one.
+        self._accepted = 0
+        self._last_progress = 0.0
+        self._is_watched = False
+        self._watched_since = 0.0
+        self._first_level = 0
+        self._last_level = 0
+
+    # Writing
+
+    def write(self, data: Any) -> None:
+        """Send now what the socket takes; keep the rest. ``data``: bytes-like; its content is captured."""
+        if self.is_closed or self._is_lost:
+            return
+        size = len(data)
+        sent = 0
+        if not self._queue:
+            sent = self.send_some(data, 0)
+            if sent == size:
+                return
+            if sent < 0:
+                return
+            self._begin_blocked()
+            if type(data) is bytes:
+                self._offset = sent
+        if type(data) is not bytes:
+            data = bytes(memoryview(data)[sent:])
+        self._enqueue(data, size - sent)
+
+    def write_framed(self, head: bytes, data: Any, tail: bytes) -> None:
+        """Send three parts in a row, without copying a large middle one more often than needed."""
+        if not self._queue and len(data) < _JOIN_BYTES:
+            self.write(b"".join((head, data, tail)))
+            return
+        if head:
+            self.write(head)
+        self.write(data)
+        if tail:
+            self.write(tail)
+
+    def write_file(self, fd: int, offset: int, count: int) -> None:
+        """Send part of a file; the transport closes ``fd``. A file that ends early cuts the connection."""
+        piece = FilePiece(fd, offset, count)
+        if self.is_closed or self._is_lost:
+            piece.close()
+            return
+        if not self._queue:
+            self._begin_blocked()
+        self._enqueue(piece, self._high)
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what waits, as far as the socket takes it."""
+        queue = self._queue
+        while queue:
+            piece = queue[0]
+            if isinstance(piece, FilePiece):
+                if not self._flush_file(piece):
+                    break
+                self.waiting -= self._high
+            else:
+                size = len(piece) - self._offset
+                sent = self.send_some(piece, self._offset)
+                if sent < 0:
+                    return
+                self._note_progress(sent)
+                self.waiting -= sent
+                if sent < size:
+                    self._offset += sent
+                    break
+                self._offset = 0
+            queue.popleft()
+        self._after_flush()
+
+    def is_full(self) -> bool:
+        """Whether more waits than the high-water mark."""
+        if self.waiting >= self._high:
+            self._was_full = True
+            return True
+        return False
+
+    # The pace of the peer
+
+    def is_too_slow(self, now: float, idle_s: float, rate: int) -> bool:
+        """Whether the peer has taken nothing for ``idle_s``, or less than ``rate`` bytes/s for longer than that.
+
+        The kernel tells of room only when a good part of its buffer is free, which a slow but healthy peer may take
+        minutes to reach: so what left that buffer is looked at, not what went into it. Ask several times in ``idle_s``.
+        """
+        level = self.outgoing() - self._accepted
+        self.looked_at = now
+        if not self._is_watched:
+            self._is_watched = True
+            self._watched_since = now
+            self._first_level = self._last_level = level
+        elif level < self._last_level:
+            self._last_level = level
+            self._last_progress = now
+        if now - self._last_progress >= idle_s:
+            return True
+        elapsed = now - self._watched_since
+        return rate > 0 and elapsed > idle_s and self._first_level - level < rate * elapsed
+
+    def wait_drained(self, idle_s: float, rate: int) -> bool:
+        """Block the borrowing thread until less than the low-water mark waits.
+
+        False when the peer ``is_too_slow`` (``idle_s`` 0: it never is).
+        """
+        poll: Any = None
+        while self.waiting > self._low and not self._is_lost:
+            if poll is None:
+                poll = select.poll()
+                poll.register(self.fd, select.POLLOUT)
+            poll.poll(idle_s * 250 if idle_s else None)
+            self.flush()
+            now = time.monotonic()
+            if idle_s and now - self.looked_at >= idle_s / 4 and self.is_too_slow(now, idle_s, rate):
+                return False
+        return True
+
+    def outgoing(self) -> int:
+        """Bytes in the kernel's buffer that the peer has not acknowledged; 0 where that cannot be known."""
+        try:
+            return int.from_bytes(fcntl.ioctl(self.fd, termios.TIOCOUTQ, b"\0\0\0\0"), sys.byteorder)
+        except OSError:
+            return 0
+
+    def _begin_blocked(self) -> None:
+        self._offset = 0
+        self.looked_at = self._last_progress = self.clock.now
+        self._accepted = 0
+        self._is_watched = False
+
+    def _note_progress(self, sent: int) -> None:
+        if sent:
+            self._last_progress = self.clock.now
+            self._accepted += sent
+
+    # The socket itself; overridden for TLS
+
+    def send_some(self, data: Any, offset: int) -> int:
+        """Bytes taken by the socket, 0 when it is full, -1 when the connection is lost."""
+        if cython.compiled:
+            if type(data) is bytes:
+                sent = _send(self.fd, data, offset)
+                if sent >= 0:
+                    return sent
+                if _would_block():
+                    return 0
+                self.lose_soon()
+                return -1
+        try:
+            return self.sock.send(memoryview(data)[offset:] if offset else data)
+        except _WOULD_BLOCK:
+            return 0
+        except OSError:
+            self.lose_soon()
+            return -1
+
+    def send_file_some(self, piece: FilePiece) -> int:
+        """Bytes of the file taken, 0 when the socket is full, -1 when the connection is lost or the file ended."""
+        try:
+            sent = os.sendfile(self.fd, piece.fd, piece.offset, min(piece.count, _FILE_STEP))
+        except _WOULD_BLOCK:
+            return 0
+        except OSError:
+            self.lose_soon()
+            return -1
+        if sent == 0:
+            self.lose_soon()
+            return -1
+        return sent
+
+    # Inside
+
+    def _flush_file(self, piece: FilePiece) -> bool:
+        for _ in range(_FILE_STEPS):
+            sent = self.send_file_some(piece)
+            if sent <= 0:
+                return False
+            self._note_progress(sent)
+            piece.offset += sent
+            piece.count -= sent
+            if piece.count == 0:
+                piece.close()
+                return True
+        return False
+
+    def _enqueue(self, piece: Any, size: int) -> None:
+        self._queue.append(piece)
+        self.waiting += size
+        if not self.is_lent:
+            self._set_interest(self._interest | WRITE)
+
+    def _after_flush(self) -> None:
+        if self.is_lent or self._is_lost or self.is_closed:
+            return
+        if not self._queue:
+            self._set_interest(self._interest & ~WRITE)
+            if self._closes_when_drained:
+                self.close()
+                return
+            self._was_full = False
+            self.owner.drained()
+        elif self._was_full and self.waiting <= self._low:
+            self._was_full = False
+            self.owner.drained()
+
+    def _set_interest(self, interest: int) -> None:
+        if interest != self._interest and not self.is_closed and not self._is_muted:
+            self._interest = interest
+            self.poller.change(self, interest)
+
+    def _drop_queue(self) -> None:
+        for piece in self._queue:
+            if isinstance(piece, FilePiece):
+                piece.close()
+        self._queue.clear()
+        self.waiting = 0
+
+    def lose_soon(self) -> None:
+        """The connection is dead, found while writing: the writer must return first, so the owner is told later."""
+        if not self._is_lost:
+            self._is_lost = True
+            self._drop_queue()
+            if not self.is_lent:
+                self.poller.later(self)
+
+    def is_lost(self) -> bool:
+        """Whether the peer is known to be gone."""
+        return self._is_lost
+
+    def close(self) -> None:
+        """Close now; what waits is dropped. On the loop's thread only."""
+        raise NotImplementedError
