@@ -32,7 +32,7 @@ DIRECTIVES = {
 }
 
 # Later flags win over those Python itself was built with: no debug information, which triples build time and size.
-COMPILE_ARGS = ["-O2", "-g0"]
+COMPILE_ARGS = ["-O3", "-g0", "-fvisibility=hidden"]
 
 # Commands that want compiled modules; the others (egg_info, sdist, ...) must not pay for them.
 BUILD_COMMANDS = {"bdist_wheel", "build", "build_ext", "develop", "editable_wheel", "install"}

@@ -419,7 +419,7 @@ async def send_after_leaving(scope: Event, receive: Receive, send: Send) -> None
 
 @case
 async def stream_until_error(scope: Event, receive: Receive, send: Send) -> None:
-    """Send without end, never receive; the error is let out, swallowed or wrapped, as the path says."""
+    """Send without end, never receive; the error is let out, swallowed, wrapped or translated."""
     await send(START)
     try:
         while True:
@@ -429,6 +429,8 @@ async def stream_until_error(scope: Event, receive: Receive, send: Send) -> None
         note(scope, {"raised": [kind.__name__ for kind in type(error).__mro__]})
         if "wrap" in scope["path"]:
             raise BaseExceptionGroup("outer", [ExceptionGroup("inner", [error])]) from None
+        if "translate" in scope["path"]:
+            raise RuntimeError("the framework's own word for it") from error
         if "raise" in scope["path"]:
             raise
 
@@ -589,6 +591,8 @@ async def send_path(scope: Event, receive: Receive, send: Send) -> None:
     await send({**START, "headers": fields})
     outcome = await attempt(send, {"type": "http.response.pathsend", "path": path})
     if outcome != "ok":
+        # The head has not left: whether it may be started anew is the server's affair, a body must do.
+        await attempt(send, {**START, "status": 404})
         await send({**BODY, "body": outcome.encode()})
 
 

@@ -53,6 +53,15 @@ def test_body_in_events_of_bounded_size(probe: Server, size: int) -> None:
     assert seen["largest"] <= 1024 * 1024
 
 
+def test_body_that_ends_where_reading_was_paused(probe: Server) -> None:
+    """The end of a body needs no byte more, so it must not wait for one."""
+    with Connection(probe.address) as connection:
+        for size in [65_536, 131_072, 1_048_576, 4_194_304] * 10:
+            connection.request("POST", "/do/drain", f"Content-Length: {size}")
+            connection.send(bytes(size))
+            assert json.loads(connection.read("POST").body)["count"] == size
+
+
 def test_application_runs_before_the_body_is_complete(probe: Server, token: str) -> None:
     with Connection(probe.address) as connection:
         connection.request("POST", f"/do/first_piece?{token}", "Content-Length: 6")
@@ -225,7 +234,7 @@ def test_send_raises_oserror_once_the_client_left(probe: Server, token: str, whe
     assert "Traceback" not in probe.log_since(mark)
 
 
-@pytest.mark.parametrize("then", ["raise", "wrap", "swallow"])
+@pytest.mark.parametrize("then", ["raise", "wrap", "translate", "swallow"])
 def test_stream_to_a_client_that_left_ends_in_oserror_without_noise(probe: Server, token: str, then: str) -> None:
     mark = probe.mark()
     with Connection(probe.address) as connection:
@@ -403,7 +412,7 @@ def test_pathsend_head(probe: Server) -> None:
 @pytest.mark.parametrize("wish", ["missing", "relative"])
 def test_pathsend_of_what_cannot_be_sent_raises(probe: Server, wish: str) -> None:
     answer = ask(probe, f"/do/send_path?{wish}")
-    assert answer.status == 200
+    assert answer.status in (200, 404), "the application can still answer"
     assert b"Exception" in answer.body
 
 

@@ -33,7 +33,9 @@ def get(target: str, *fields: str, version: str = "1.1") -> bytes:
     ],
 )
 @in_loop
-async def test_connection_is_kept_as_version_and_field_say(version: str, fields: tuple[str, ...], is_kept: bool) -> None:
+async def test_connection_is_kept_as_version_and_field_say(
+    version: str, fields: tuple[str, ...], is_kept: bool
+) -> None:
     async with serving(echo_target) as server, await server.connect() as client:
         answer = await client.ask(get("/one", *fields, version=version))
         assert answer.body == b"/one"

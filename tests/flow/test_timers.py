@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -76,8 +75,8 @@ async def test_large_head_that_keeps_coming_is_given_more_time() -> None:
     async with serving(app, timeouts=times) as server, await server.connect() as client:
         await client.send(b"GET / HTTP/1.1\r\nHost: t\r\n")
         for _ in range(6):
-            await client.send(b"X-Field: " + b"y" * 300 + b"\r\n")
             await asyncio.sleep(0.1)
+            await client.send(b"X-Field: " + b"y" * 600 + b"\r\n")
         assert (await client.ask(b"\r\n")).status == 200
 
 
@@ -231,7 +230,10 @@ async def test_client_that_drips_the_answer_is_cut(interface: str) -> None:
 @pytest.mark.parametrize("interface", ["asgi3", "wsgi"])
 @in_loop
 async def test_slow_but_healthy_reader_is_left_alone(interface: str) -> None:
-    """It takes 20 kB/s; the kernel tells of room only every several hundred kB, but the client did take something."""
+    """The kernel tells of room only every megabyte or so, which this reader takes 5 s for; but it does take something.
+
+    All is ten times as fast as the promise (20 kB/s, 60 s): the kernel's windows of 64 KiB cannot be made smaller.
+    """
     body = bytes(6_000_000)
 
     async def asgi(scope: Any, receive: Any, send: Any) -> None:
@@ -241,20 +243,19 @@ async def test_slow_but_healthy_reader_is_left_alone(interface: str) -> None:
         start_response("200 OK", [("Content-Length", str(len(body)))])
         return (body[i : i + 100_000] for i in range(0, len(body), 100_000))
 
-    times = OFF | {"write_idle_s": 0.3, "write_rate": 500}
+    loop = asyncio.get_running_loop()
+    times = OFF | {"write_idle_s": 0.8, "write_rate": 500}
     async with serving(asgi if interface == "asgi3" else wsgi, interface, timeouts=times) as server:
-        async with await server.connect(receive_buffer_bytes=4096) as client:
+        async with await server.connect(receive_buffer_bytes=16 * 1024, segment_bytes=1400) as client:
             await client.send(GET)
-            began = time.monotonic()
             taken = 0
-            while time.monotonic() - began < 2.5:
-                taken += len(await asyncio.get_running_loop().sock_recv(client.sock, 2000))
+            ends_at = loop.time() + 2.4
+            while loop.time() < ends_at:
+                taken += len(await loop.sock_recv(client.sock, 20_000))
                 await asyncio.sleep(0.1)
-            head = b""
-            rest = await client.read_to_end() if False else b""
-            assert head == rest == b"" and len(server.connections()) == 1
+            assert taken < 600_000 and len(server.connections()) == 1
             while taken < len(body):
-                data = await asyncio.get_running_loop().sock_recv(client.sock, 1_000_000)
+                data = await loop.sock_recv(client.sock, 1_000_000)
                 assert data
                 taken += len(data)
 

@@ -51,12 +51,17 @@ class Serving:
         host, _, port = server.addresses[0].rpartition("//")[2].rpartition(":")
         self.address = (host, int(port))
 
-    async def connect(self, *, receive_buffer_bytes: int = 0) -> Client:
-        """A new connection; a small receive buffer makes a client that stops reading felt soon."""
+    async def connect(self, *, receive_buffer_bytes: int = 0, segment_bytes: int = 0) -> Client:
+        """A new connection; a small receive buffer makes a client that stops reading felt soon.
+
+        Segments as small as those of a real network make the window of a slow reader move as finely as there.
+        """
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.setblocking(False)
         if receive_buffer_bytes:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
+        if segment_bytes:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment_bytes)
         await asyncio.get_running_loop().sock_connect(sock, self.address)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return Client(sock)

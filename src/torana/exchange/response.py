@@ -121,7 +121,7 @@ class Response:
                     if lowered == b"connection" and b"close" in tokens(value):
                         wants_close = True
                     continue
-            kept.append((name, value))
+            kept.append(field if type(field) is tuple else (name, value))
         if status == 204 and declared >= 0:
             kept = [(name, value) for name, value in kept if lower(name) != b"content-length"]
             declared = -1
@@ -179,6 +179,10 @@ class Response:
             count = self._declared - self.sent
         if self._declared >= 0 and not self._is_bodyless:
             self._check_length(count, is_last)
+        if self._is_head and self.state == STARTED and is_last and self._declared < 0:
+            if self.status != 204 and self.status != 205 and self.status != 304 and not self._wants_trailers:
+                # As for GET (RFC 9110 section 9.3.2).
+                self.fields.append((b"content-length", b"%d" % count))
         if self._is_bodyless or count == 0:
             self.write(b"", is_last)
             return False
@@ -261,6 +265,11 @@ class Response:
         """The client is gone: every later act of the application raises ``ClientDisconnected``."""
         if self.state != DONE:
             self.state = CUT
+
+    def withdraw(self) -> None:
+        """Take back a head that has not left, so that something else may be answered."""
+        if self.state == STARTED:
+            self.state = IDLE
 
     # The rules
 

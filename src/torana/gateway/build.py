@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from torana.exchange.roles import Gateway
 from torana.gateway.detect import ASGI2, WSGI
+from torana.gateway.failure import ErrorPage
 from torana.gateway.options import GatewayOptions
-
-ErrorPage = Callable[[BaseException], tuple[list[tuple[bytes, bytes]], bytes]]
 
 
 def build(app: Any, interface: str, options: GatewayOptions, error_page: ErrorPage | None = None) -> Gateway:

@@ -10,8 +10,9 @@ import logging
 import os
 import threading
 from collections import deque
-from queue import Empty, SimpleQueue
 from typing import Any, Protocol
+
+from torana.gateway.jobs import Empty, JobQueue, Place
 
 logger = logging.getLogger("torana.error")
 
@@ -43,7 +44,7 @@ class ThreadPool:
         self._core = min(core, most)
         self._idle_s = idle_s
         self._name = name
-        self._queue: SimpleQueue[Any] = SimpleQueue()
+        self._queue = JobQueue()
         #: Add a job.
         self.put = self._queue.put
         self._lock = threading.Lock()
@@ -143,10 +144,11 @@ class ThreadPool:
 
     def _work(self, worker: _Worker) -> None:
         get = self._queue.get
+        place = Place()
         timeout_s = None if worker.is_core else self._idle_s
         while True:
             try:
-                job = get(True, timeout_s)
+                job = get(place, timeout_s)
             except Empty:
                 break
             if job is None:

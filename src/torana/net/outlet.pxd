@@ -2,7 +2,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.errno cimport EAGAIN, EINTR, errno
 
 from torana.net.clock cimport Clock
-from torana.net.poller cimport Poller, Watched
+from torana.net.poller cimport WRITE, Poller, Watched
 
 cdef extern from "<sys/socket.h>" nogil:
     ssize_t c_send "send" (int fd, const void* buffer, size_t size, int flags)

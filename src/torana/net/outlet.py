@@ -1,4 +1,4 @@
-"""The writing half of a transport: sends what it can, keeps the rest within bounds, and sees how fast the peer takes it.
+"""The writing half of a transport: sends what it can, keeps the rest within bounds, sees how fast the peer takes it.
 
 The lower storey of ``transport``. Never here: reading, lending, protocols; what is done about a slow peer.
 """
@@ -213,7 +213,7 @@ class Outlet(Watched):
         """Bytes taken by the socket, 0 when it is full, -1 when the connection is lost."""
         if cython.compiled:
             if type(data) is bytes:
-                sent = _send(self.fd, data, offset)
+                sent: int = _send(self.fd, data, offset)
                 if sent >= 0:
                     return sent
                 if _would_block():

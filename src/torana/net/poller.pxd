@@ -1,4 +1,12 @@
+cimport cython
+
 from torana.net.clock cimport Clock
+
+cdef int READ
+cdef int WRITE
+cdef int ERROR
+cdef int HANGUP
+cdef int PEER_CLOSED
 
 cdef class Watched:
     cdef public int fd
@@ -22,7 +30,9 @@ cdef class Poller:
     cpdef watch(self, Watched watched, int events)
     cpdef change(self, Watched watched, int events)
     cpdef forget(self, Watched watched)
+    @cython.locals(watched=Watched, fd=int, events=int, size=Py_ssize_t, table=list, last=list)
     cpdef serve(self, list batch)
+    @cython.locals(watched=Watched, index=Py_ssize_t)
     cpdef _expire(self, double now)
 
 cdef class EpollPoller(Poller):

@@ -23,6 +23,9 @@ HANGUP = 0x010
 #: The peer has sent FIN (EPOLLRDHUP).
 PEER_CLOSED = 0x2000
 
+# Compiled, the names above are C variables (poller.pxd); this keeps them importable from Python.
+globals().update(READ=READ, WRITE=WRITE, ERROR=ERROR, HANGUP=HANGUP, PEER_CLOSED=PEER_CLOSED)
+
 #: Ready descriptors served before the loop's other work gets its turn.
 BATCH = 256
 

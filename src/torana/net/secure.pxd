@@ -1,5 +1,6 @@
 from torana.base.endpoints cimport Endpoints
 from torana.net.outlet cimport FilePiece
+from torana.net.poller cimport ERROR, HANGUP, PEER_CLOSED, READ, WRITE
 from torana.net.transport cimport Transport
 
 cdef class TlsTransport(Transport):

@@ -1,6 +1,7 @@
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.errno cimport EAGAIN, EINTR, errno
 
+from torana.net.poller cimport ERROR, HANGUP, PEER_CLOSED, READ, WRITE
 from torana.net.outlet cimport Outlet
 from torana.net.poller cimport Poller
 

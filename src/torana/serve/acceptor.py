@@ -75,6 +75,9 @@ class Acceptor(Watched):
 
     def expired(self, now: float) -> None:
         """Look again whether there is room."""
+        self._reopen()
+
+    def _reopen(self) -> None:
         self.deadline = 0.0
         if self._is_open:
             self.poller.change(self, READ)
@@ -82,6 +85,7 @@ class Acceptor(Watched):
     def _pause(self) -> None:
         self.poller.change(self, 0)
         self.deadline = self.poller.clock.now + _STARVED_S
+        self.crowd.when_left(self._reopen)
 
     def _take(self) -> Queue:
         taken, queue = self.listener.accept_batch(_BATCH)
@@ -103,7 +107,9 @@ class Acceptor(Watched):
             server = (name[0], name[1])
         is_tls = self._contexts is not None
         endpoints = Endpoints(client, server, "https" if is_tls else "http")
-        if site.options.identity.proxy_protocol and site.trust.is_trusted(client[0] if client else None, client is None):
+        if site.options.identity.proxy_protocol and site.trust.is_trusted(
+            client[0] if client else None, client is None
+        ):
             ProxiedStart(self, sock, endpoints)
         else:
             self.serve(sock, endpoints)
@@ -128,4 +134,8 @@ class Acceptor(Watched):
         connection = Connection(transport, self.site, endpoints, crowd)
         connection.is_surplus = is_surplus
         crowd.joined(connection)
-        transport.open()
+        try:
+            transport.open()
+        except OSError:
+            crowd.left(connection)
+            raise

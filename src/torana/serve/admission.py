@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import heapq
 import resource
+import time
+from collections.abc import Callable
 from typing import Protocol
 
 #: Above this share of the cap, each new connection costs the longest idle one its place.
 _CROWDED = 0.8
 #: Surplus connections get a 503; beyond this share over the cap nobody is accepted until somebody leaves.
 _SURPLUS = 1.1
+#: How long nobody is looked for after too few were found who may be closed; seconds.
+_NOBODY_S = 0.02
 
 
 def connection_cap(wanted: int) -> int:
@@ -24,20 +28,19 @@ def connection_cap(wanted: int) -> int:
 class Member(Protocol):
     """What a crowd asks of those in it."""
 
-    def is_idle(self) -> bool:
-        """Whether it serves nobody just now."""
+    def waiting_since(self, has_heads: bool) -> float:
+        """Since when (monotonic seconds) it waits for its client and may be closed in favour of others; 0: it may not.
+
+        ``has_heads``: a request head that does not end counts as waiting too.
+        """
         ...
 
-    def is_fresh(self) -> bool:
-        """Whether it was accepted and has not sent a byte."""
+    def evict(self) -> None:
+        """Close to make room for others."""
         ...
 
     def close_if_idle(self) -> bool:
         """Close if it serves nobody just now; whether it did."""
-        ...
-
-    def idle_until(self) -> float:
-        """When it would be closed for being idle; monotonic seconds."""
         ...
 
     def stop(self) -> None:
@@ -55,6 +58,8 @@ class Crowd:
     def __init__(self, cap: int) -> None:
         self.cap = cap
         self.connections: set[Member] = set()
+        self._told: list[Callable[[], None]] = []
+        self._nobody_until = 0.0
 
     def __len__(self) -> int:
         return len(self.connections)
@@ -66,6 +71,15 @@ class Crowd:
     def left(self, connection: Member) -> None:
         """A connection is over."""
         self.connections.discard(connection)
+        if self._told:
+            told, self._told = self._told, []
+            for tell in told:
+                tell()
+
+    def when_left(self, tell: Callable[[], None]) -> None:
+        """Call ``tell`` once, when the next connection is over."""
+        if tell not in self._told:
+            self._told.append(tell)
 
     def is_over_cap(self) -> bool:
         """Whether a new connection is one too many, to be told so."""
@@ -76,14 +90,22 @@ class Crowd:
         return len(self.connections) >= int(self.cap * _SURPLUS) + 1
 
     def make_room(self, count: int) -> None:
-        """Close the ``count`` connections that have been idle longest, if the worker is crowded."""
-        if len(self.connections) < self.cap * _CROWDED:
+        """If the worker is crowded, close those that wait for their clients: ``count``, the longest waiting first.
+
+        At the cap these are also connections whose request head does not end (G-064). To look at all of them costs
+        as much for one as for a hundredth of the cap, so no fewer than that are closed.
+        """
+        held = len(self.connections)
+        if held < self.cap * _CROWDED:
             return
-        # The one that has been idle longest has the earliest deadline.
-        idle = (connection for connection in self.connections if connection.is_idle())
-        for connection in heapq.nsmallest(count, idle, key=_idle_until):
-            connection.close_if_idle()
-
-
-def _idle_until(connection: Member) -> float:
-    return connection.idle_until()
+        now = time.monotonic()
+        if now < self._nobody_until:
+            return
+        has_heads = held + count > self.cap
+        waiting = [(connection.waiting_since(has_heads), id(connection), connection) for connection in self.connections]
+        waiting = [entry for entry in waiting if entry[0]]
+        wanted = max(count, self.cap // 100)
+        for _, _, connection in heapq.nsmallest(wanted, waiting):
+            connection.evict()
+        if len(waiting) < wanted:
+            self._nobody_until = now + _NOBODY_S

@@ -215,9 +215,7 @@ class Connection(Outbound):
             self._phase_bytes = 0
             self._read_deadline = timeouts.head_deadline(self.site.timeouts, self._phase_started, 0)
         elif phase == HEAD:
-            self._read_deadline = timeouts.head_deadline(
-                self.site.timeouts, self._phase_started, self._phase_bytes
-            )
+            self._read_deadline = timeouts.head_deadline(self.site.timeouts, self._phase_started, self._phase_bytes)
         elif phase == BODY and (not self.wire.needs_continue or self.wire.is_response_started):
             self._read_deadline = timeouts.body_deadline(
                 self.site.timeouts, self._phase_started, self._last_arrival, self._phase_bytes

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("torana")
 
 _LOOK_S = 0.02
-#: How long a connection that was accepted just before the stop has for the first byte of its request: the kernel told
-#: its client that it is through, so the request is on its way.
-_FRESH_S = 0.2
 
 
 async def drain(crowd: Crowd, gateway: Gateway, timeouts: Timeouts, abort: asyncio.Event) -> bool:
@@ -29,15 +26,17 @@ async def drain(crowd: Crowd, gateway: Gateway, timeouts: Timeouts, abort: async
     """
     if await _wait(crowd, gateway, timeouts.graceful_s, abort):
         return True
-    held = list(crowd.connections)
-    _log.warning("%d connections and %d requests outlasted the graceful stop; telling them", len(held), gateway.running())
-    for connection in held:
-        connection.stop()
-    if await _wait(crowd, gateway, timeouts.cancel_s / 2 or 0.01, abort):
-        return False
-    for connection in list(crowd.connections):
-        connection.stop()
-    await _wait(crowd, gateway, timeouts.cancel_s / 2 or 0.01, abort)
+    if not abort.is_set():
+        _log.warning(
+            "%d connections and %d requests outlasted the graceful stop; telling them",
+            len(crowd.connections), gateway.running(),
+        )  # fmt: skip
+    # Told first, then cancelled.
+    for _ in range(2):
+        for connection in list(crowd.connections):
+            connection.stop()
+        if await _wait(crowd, gateway, timeouts.cancel_s / 2, abort):
+            return False
     for connection in list(crowd.connections):
         connection.kill()
     return False
@@ -47,13 +46,15 @@ async def _wait(crowd: Crowd, gateway: Gateway, limit_s: float, abort: asyncio.E
     """Until nobody is left, or the time is over, or the stop has become urgent."""
     loop = asyncio.get_running_loop()
     end = loop.time() + limit_s
-    fresh_end = loop.time() + min(limit_s, _FRESH_S)
     while True:
         for connection in list(crowd.connections):
-            if not connection.is_fresh() or loop.time() >= fresh_end:
-                connection.close_if_idle()
+            connection.close_if_idle()
         if not crowd.connections and not gateway.running():
             return True
-        if abort.is_set() or loop.time() >= end:
+        is_urgent = abort.is_set()
+        if loop.time() >= end and not is_urgent:
             return False
-        await asyncio.sleep(_LOOK_S)
+        # Even the urgent stop gives a cancelled application its turn, so that its answer is cut and not left hanging.
+        await asyncio.sleep(0 if is_urgent else _LOOK_S)
+        if is_urgent:
+            return False

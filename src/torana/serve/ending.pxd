@@ -45,9 +45,10 @@ cdef class Ending(Channel):
     cpdef _close_politely(self, bint is_refused=*)
     cdef _linger_or_close(self)
     cdef _throw_away(self, Py_ssize_t size)
-    cpdef bint is_idle(self) except -1
-    cpdef double idle_until(self) except? -1
+    cdef _linger_on(self)
+    cpdef double waiting_since(self, bint has_heads) except -1
     cpdef bint close_if_idle(self) except -1
+    cpdef evict(self)
     cpdef stop(self)
     cpdef kill(self)
     cdef _leave(self)

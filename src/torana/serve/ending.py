@@ -20,7 +20,8 @@ from torana.serve.site import Site
 from torana.wire.events import WireError
 from torana.wire.http1.connection import Http1Connection
 
-#: Younger connections are not closed for want of a request: it may be on its way.
+#: Younger connections are not closed for want of a request: their clients were told that they are through, so the
+#: request may be on its way.
 _FRESH_S = 1.0
 #: More time for what has arrived and was not read.
 _SPARED_S = 0.1

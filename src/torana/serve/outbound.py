@@ -31,9 +31,7 @@ class Outbound(Ending):
         date_line = self.clock.date_line if site.has_date else b""
         size = len(data)
         if size <= _JOIN_BYTES:
-            transport.write(
-                wire.send_head(status, reason, fields, length, data, is_end, date_line, site.default_lines)
-            )
+            transport.write(wire.send_head(status, reason, fields, length, data, is_end, date_line, site.default_lines))
         else:
             head = wire.send_head(status, reason, fields, length, b"", False, date_line, site.default_lines)
             transport.write_framed(head + wire.begin_data(size, is_end), data, wire.end_data(is_end))

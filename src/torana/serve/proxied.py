@@ -1,4 +1,4 @@
-"""The start of a connection that comes through a trusted hop: its PROXY protocol header, before anything else (G-074)."""
+"""The start of a connection through a trusted hop: its PROXY protocol header, before anything else (G-074)."""
 
 from __future__ import annotations
 
@@ -62,7 +62,12 @@ class ProxiedStart:
         if header.tls is not None:
             corrected.scheme = "https"
         self._acceptor.crowd.left(self)
-        self._acceptor.serve(self._transport.release(), corrected)
+        sock = self._transport.release()
+        try:
+            self._acceptor.serve(sock, corrected)
+        except OSError:
+            # Gone before it began.
+            sock.close()
 
     def peer_closed(self) -> None:
         self.lost()
@@ -83,17 +88,14 @@ class ProxiedStart:
 
     # What the crowd asks of its members
 
-    def is_idle(self) -> bool:
-        return False
+    def waiting_since(self, has_heads: bool) -> float:
+        return 0.0
 
-    def is_fresh(self) -> bool:
-        return False
+    def evict(self) -> None:
+        """Never asked: a header has but seconds."""
 
     def close_if_idle(self) -> bool:
         return False
-
-    def idle_until(self) -> float:
-        return 0.0
 
     def stop(self) -> None:
         self.lost()

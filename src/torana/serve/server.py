@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("torana")
 
+#: What an urgent stop leaves the application for its shutdown.
+_URGENT_S = 0.5
+
 
 class Server:
     """Serves one application on the running loop.
@@ -137,12 +140,23 @@ class Server:
             for acceptor in self._acceptors:
                 acceptor.close()
             self.is_clean = await drain(self.crowd, self._gateway, self._options.timeouts, self._abort)
-            await self._gateway.shutdown()
+            await self._shut_down()
         finally:
             self._poller.detach()
             if site.access_log is not None:
                 site.access_log.close()
             self._over.set()
+
+    async def _shut_down(self) -> None:
+        """The application's own shutdown; when the stop is urgent it gets but a moment."""
+        closing = asyncio.ensure_future(self._gateway.shutdown())
+        urgent = asyncio.ensure_future(self._abort.wait())
+        await asyncio.wait((closing, urgent), return_when=asyncio.FIRST_COMPLETED)
+        if not closing.done():
+            await asyncio.wait((closing,), timeout=_URGENT_S)
+        for task in (closing, urgent):
+            task.cancel()
+        await asyncio.gather(closing, urgent, return_exceptions=True)
 
     def _tick(self, now: float) -> None:
         self._gateway.tick(now)

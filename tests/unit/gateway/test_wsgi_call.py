@@ -12,7 +12,7 @@ import pytest
 from tests.unit.gateway.wsgi_stage import Stage, run
 from torana.exchange.response import ClientDisconnected
 from torana.gateway.options import GatewayOptions
-from torana.gateway.wsgi.failure import shown
+from torana.gateway.failure import shown
 
 FAILURES = [ValueError("broken"), SystemExit(3), KeyboardInterrupt(), GeneratorExit(), RecursionError(), MemoryError(),
             StopIteration(), OSError("disk"), AssertionError()]  # fmt: skip
@@ -161,7 +161,7 @@ def test_error_page_that_says_nonsense_cuts():
 
 
 def test_failing_log_handler_ends_nothing(monkeypatch):
-    from torana.gateway.wsgi import failure
+    from torana.gateway import failure
 
     def refuse(*_, **__):
         raise RuntimeError("log")

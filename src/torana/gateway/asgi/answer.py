@@ -43,6 +43,8 @@ class Answer:
             body = message.get("body", b"")
             if type(body) is not bytes and type(body) is not bytearray and type(body) is not memoryview:
                 raise ApplicationError(f"http.response.body: body must be bytes, found {type(body).__name__}")
+            if type(body) is memoryview and (body.itemsize != 1 or not body.c_contiguous):
+                body = bytes(body)
             self._response.write(body, not message.get("more_body", False))
             return self._wait_drained() if self._response.channel.is_full() else DONE
         return self._other(kind, message)
@@ -89,8 +91,12 @@ class Answer:
         path = message.get("path")
         if type(path) is not str or not os.path.isabs(path):
             raise ApplicationError("http.response.pathsend: path must be an absolute path (str)")
-        # Opened before anything is written: a missing file is still the application's to answer.
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        # Opened before anything is written: a missing file is still the application's to answer, with another head.
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError:
+            self._response.withdraw()
+            raise
         is_taken = False
         try:
             facts = os.fstat(fd)

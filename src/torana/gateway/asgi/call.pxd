@@ -2,10 +2,11 @@ cimport cython
 
 from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
-from torana.exchange.roles cimport Answerer, Gateway
+from torana.exchange.roles cimport Gateway
 from torana.gateway.asgi.answer cimport Answer, new_answer
 from torana.gateway.asgi.body cimport Body, new_body
 from torana.gateway.asgi.describe cimport Describer
+from torana.gateway.asgi.steps cimport Steps
 
 cdef class HttpCall
 
@@ -24,7 +25,7 @@ cdef class AsgiGateway(Gateway):
     @cython.locals(call=HttpCall)
     cpdef answer(self, object request, object response)
 
-cdef class HttpCall(Answerer):
+cdef class HttpCall(Steps):
     cdef public AsgiGateway gateway
     cdef public Request request
     cdef public Response response
@@ -34,7 +35,6 @@ cdef class HttpCall(Answerer):
     cdef bint _is_stopped
 
     cpdef begin(self, AsgiGateway gateway, Request request, Response response)
+    cdef object _failed(self, object error)
     cdef _left_open(self)
-    cdef _fail(self, object error)
     cdef _answer_error(self, object error)
-    cdef _log(self, str what, object error)

@@ -9,27 +9,24 @@ import asyncio
 import functools
 import logging
 import sys
-from collections.abc import Callable
 from contextvars import Context, copy_context
 from typing import Any
 
 from torana.exchange.request import Request
 from torana.exchange.response import ClientDisconnected, Response
-from torana.exchange.roles import Answerer, Gateway
+from torana.exchange.roles import Gateway
 from torana.exchange.states import CUT, IDLE
 from torana.gateway.asgi.answer import Answer, new_answer
 from torana.gateway.asgi.body import Body, new_body
 from torana.gateway.asgi.describe import Describer
 from torana.gateway.asgi.lifespan import Lifespan
+from torana.gateway.asgi.steps import Steps
 from torana.gateway.culprit import last_place
+from torana.gateway.failure import ErrorPage, internal_error, log_failure, log_warning, plain, shown
 from torana.gateway.options import GatewayOptions
 
 _log = logging.getLogger("torana.error")
 
-#: Makes the fields and the body of a 500 from what went wrong; without one the text is fixed.
-ErrorPage = Callable[[BaseException], tuple[list[tuple[bytes, bytes]], bytes]]
-
-_TEXT = [(b"content-type", b"text/plain; charset=utf-8"), (b"x-content-type-options", b"nosniff")]
 _HAS_EAGER = sys.version_info >= (3, 12)
 #: Starts at once instead of in the loop's next turn, where Python can do that.
 _EagerTask: Any = functools.partial(asyncio.Task, eager_start=True)  # type: ignore[call-arg,unused-ignore]
@@ -76,14 +73,14 @@ class AsgiGateway(Gateway):
         self.calls.add(call)
         context = self._context.copy()
         if self._make_task is not None:
-            call.task = self._make_task(call.run(), context=context)
+            call.task = self._make_task(call, context=context)
         elif _HAS_EAGER:
-            call.task = _EagerTask(call.run(), loop=self._loop, name="torana-request", context=context)
+            call.task = _EagerTask(call, loop=self._loop, name="torana-request", context=context)
         else:
-            call.task = asyncio.Task(call.run(), loop=self._loop, name="torana-request", context=context)
+            call.task = asyncio.Task(call, loop=self._loop, name="torana-request", context=context)
 
 
-class HttpCall(Answerer):
+class HttpCall(Steps):
     """One request under way."""
 
     def __init__(self, gateway: AsgiGateway, request: Request, response: Response) -> None:
@@ -97,6 +94,7 @@ class HttpCall(Answerer):
         self.body: Body = new_body(request, response)
         self.reply: Answer = new_answer(response, gateway.is_debug)
         self.task: Any = None
+        self._inner: Any = None
         self._is_stopped = False
 
     # Told by the channel
@@ -120,78 +118,68 @@ class HttpCall(Answerer):
             self._is_stopped = True
             self.body.stop()
 
-    # The task
+    # The task's steps
 
-    async def run(self) -> None:
-        """Call the application and see to it that its exchange ends."""
+    def _call(self) -> Any:
         gateway = self.gateway
-        try:
-            scope = gateway.describer.http_scope(self.request)
-            result = await gateway.app(scope, self.body.receive, self.reply.send)
-            if result is not None:
-                _log.warning("the application returned %s; an ASGI application returns None", type(result).__name__)
-            if not self.response.is_over():
-                self._left_open()
-        except asyncio.CancelledError:
-            # Ours at a stop, or the application's own: either way nobody will finish this answer.
-            self._fail(None)
+        return gateway.app(gateway.describer.http_scope(self.request), self.body.receive, self.reply.send)
+
+    def _ended(self, error: BaseException | None, result: Any) -> BaseException | None:
+        """See to it that the exchange ends with the application."""
+        ending = None
+        response = self.response
+        if error is not None:
+            ending = self._failed(error)
+        elif result is not None:
+            log_warning(f"The application returned {type(result).__name__}, not None", self.request.head)
+        if not response.is_over():
+            self._left_open()
+        self.gateway.calls.discard(self)
+        # The cycles call-task and call-request end here, so that no garbage collector has to find them.
+        self.task = None
+        self.request.answerer = None
+        if response.state == CUT:
+            # Told of a disconnect while the client may still hold its end: close ours.
+            response.channel.abort()
+        return ending
+
+    def _failed(self, error: BaseException) -> BaseException | None:
+        head = self.request.head
+        if isinstance(error, asyncio.CancelledError):
             if self._is_stopped:
-                raise
-        except BaseException as error:
-            # SystemExit and KeyboardInterrupt too: raised in a task they would end the worker.
-            if _is_disconnect(error):
-                pass
-            elif _follows_disconnect(error):
-                self._log_leaving(error)
-            else:
-                self._fail(error)
-        finally:
-            gateway.calls.discard(self)
-            # The cycles call-task and call-request end here, so that no garbage collector has to find them.
-            self.task = None
-            self.request.answerer = None
-            if self.response.state == CUT:
-                # Told of a disconnect while the client may still hold its end: close ours.
-                self.response.channel.abort()
+                # Ours, at a stop: nobody will finish this answer.
+                self._answer_error(None)
+                return error
+            if self.response.is_over():
+                return None
+        elif _is_disconnect(error):
+            return None
+        elif _follows_disconnect(error):
+            # One line and no traceback: frameworks put an exception of their own in the place of our word.
+            _log.info("%s %s: the client left; the application raised %s%s",
+                      head.method, shown(head.target), type(error).__name__, _where(error))  # fmt: skip
+            return None
+        log_failure(error, head)
+        self._answer_error(error)
+        return None
 
     def _left_open(self) -> None:
-        if self.response.state == IDLE:
-            self._log("returned without starting a response", None)
-            self._answer_error(None)
-        else:
-            self._log("returned without completing its response", None)
-            self._answer_error(None)
-
-    def _fail(self, error: BaseException | None) -> None:
-        if error is not None:
-            self._log("raised", error)
-        self._answer_error(error)
+        """The application is done and its answer is not."""
+        how = "starting" if self.response.state == IDLE else "completing"
+        _log.error("%s %s: the application ended without %s its response",
+                   self.request.head.method, shown(self.request.head.target), how)  # fmt: skip
+        self._answer_error(None)
 
     def _answer_error(self, error: BaseException | None) -> None:
-        if self.response.is_over():
+        response = self.response
+        if response.is_over():
             return
-        page = self.gateway.error_page
-        if page is not None and error is not None:
-            fields, body = page(error)
-        else:
-            fields, body = _TEXT, b"500 Internal Server Error\n"
+        fields, body = plain(500) if error is None else internal_error(error, self.gateway.error_page)
         try:
-            if not self.response.replace(500, list(fields), body):
-                self.response.abort()
+            if not response.replace(500, fields, body):
+                response.abort()
         except OSError:
-            self.response.abort()
-
-    def _log_leaving(self, error: BaseException) -> None:
-        """One line and no traceback: frameworks put an exception of their own in the place of our word."""
-        _log.info("%s %s: the client left; the application raised %s%s", self.request.head.method, self._path(),
-                  type(error).__name__, _where(error))
-
-    def _path(self) -> str:
-        return self.request.head.raw_path.decode("latin-1").encode("unicode_escape").decode("ascii")
-
-    def _log(self, what: str, error: BaseException | None) -> None:
-        where = _where(error) if error is not None else ""
-        _log.error("%s %s: the application %s%s", self.request.head.method, self._path(), what, where, exc_info=error)
+            response.abort()
 
 
 def _where(error: BaseException) -> str:

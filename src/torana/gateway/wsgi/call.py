@@ -13,7 +13,7 @@ from torana.exchange.response import ClientDisconnected
 from torana.exchange.roles import Answerer
 from torana.gateway.wsgi.answer import Answer, new_answer
 from torana.gateway.wsgi.body import Spool
-from torana.gateway.wsgi.failure import internal_error, log_failure, log_warning, plain
+from torana.gateway.failure import internal_error, log_failure, log_warning, plain
 from torana.wire.events import WireError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torana.exchange.roles import Channel
     from torana.gateway.wsgi.describe import Describer
     from torana.gateway.wsgi.errors import ErrorStream
-    from torana.gateway.wsgi.failure import ErrorPage
+    from torana.gateway.failure import ErrorPage
 
 #: The body is arriving; the loop's thread owns the call.
 AWAITING = 0

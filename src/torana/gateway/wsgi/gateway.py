@@ -15,13 +15,13 @@ from torana.gateway.wsgi.call import Site, new_call
 from torana.gateway.wsgi.constants import Constants, native
 from torana.gateway.wsgi.describe import Describer
 from torana.gateway.wsgi.errors import ErrorStream
-from torana.gateway.wsgi.failure import logger
+from torana.gateway.failure import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from torana.gateway.options import GatewayOptions
-    from torana.gateway.wsgi.failure import ErrorPage
+    from torana.gateway.failure import ErrorPage
 
 #: A call that has waited this long asks for another thread.
 _GROW_AFTER_S = 0.005

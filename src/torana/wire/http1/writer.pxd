@@ -22,6 +22,7 @@ cdef inline bytes joined(list parts):
         at += PyBytes_GET_SIZE(part)
     return whole
 
+cdef list _PHRASES
 cdef list _STATUS_LINES
 cdef list _LENGTH_LINES
 cdef bytes _seen_defaults

@@ -29,6 +29,7 @@ HAS_LENGTH = 2
 HAS_CONNECTION = 4
 HAS_CODING = 8
 
+_PHRASES = [REASONS.get(status, b"") for status in range(1000)]
 _STATUS_LINES = [b"HTTP/1.1 %d %s\r\n" % (status, REASONS.get(status, b"")) for status in range(1000)]
 _LENGTH_LINES = [b"content-length: %d\r\n" % length for length in range(2048)]
 _seen_defaults = b""
@@ -214,7 +215,7 @@ def status_line(status: int, reason: bytes | None) -> bytes:
     """Status line with ``reason``, None for the standard phrase. We speak 1.1 to everybody (RFC 9110 section 2.5)."""
     if status < 100 or status > 999:
         raise ValueError("not a status code")
-    if reason is None:
+    if reason is None or reason == _PHRASES[status]:
         return _STATUS_LINES[status]
     if not is_field_value(reason):
         raise ValueError("control byte in the reason phrase")

@@ -1,0 +1,93 @@
+"""The queue between the loop and the threads: first in, first out, and never more threads woken than can start.
+
+A queue that wakes one thread for each job makes a burst of jobs cost a burst of wake-ups, for threads that can only
+wait for the interpreter's lock. Here at most one thread is on its way from sleep to work; it wakes the next when it has
+taken its job and sees more. A burst that one thread works off thus costs one wake-up, and where jobs block, each thread
+that starts to wait has its successor running already. Never here: threads, what a job is.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from queue import Empty
+from typing import Any
+
+__all__ = ["Empty", "JobQueue", "Place"]
+
+
+class Place:
+    """Where one thread sleeps; made once a thread."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.lock.acquire()
+
+
+class JobQueue:
+    """``put`` from any thread; ``get`` from threads that each bring their own ``Place``."""
+
+    def __init__(self) -> None:
+        self._jobs: deque[Any] = deque()
+        #: Places of sleeping threads, the last one to fall asleep is the first to be woken: its caches are warm.
+        self._sleeping: list[Place] = []
+        self._is_waking = False
+
+    def put(self, job: Any) -> None:
+        """Add a job."""
+        # The job first, then the look at who is awake; a thread does these two in the other order.
+        self._jobs.append(job)
+        if not self._is_waking:
+            self._wake()
+
+    def get(self, place: Place, timeout_s: float | None) -> Any:
+        """The oldest job, waiting for one; raises ``Empty`` after ``timeout_s`` (None: never)."""
+        while True:
+            if self._jobs:
+                try:
+                    job = self._jobs.popleft()
+                except IndexError:
+                    # Another thread was quicker.
+                    continue
+                if self._jobs and not self._is_waking:
+                    self._wake()
+                return job
+            self._sleep(place, timeout_s)
+
+    def get_nowait(self) -> Any:
+        """The oldest job; raises ``Empty`` when there is none."""
+        try:
+            return self._jobs.popleft()
+        except IndexError:
+            raise Empty from None
+
+    def qsize(self) -> int:
+        """Jobs that nobody has taken."""
+        return len(self._jobs)
+
+    def _wake(self) -> None:
+        try:
+            place = self._sleeping.pop()
+        except IndexError:
+            return
+        self._is_waking = True
+        place.lock.release()
+
+    def _sleep(self, place: Place, timeout_s: float | None) -> None:
+        self._sleeping.append(place)
+        if self._jobs and self._leave(place):
+            return
+        if not place.lock.acquire(timeout=-1 if timeout_s is None else timeout_s):
+            if self._leave(place):
+                raise Empty
+            # Somebody is waking us at this moment.
+            place.lock.acquire()
+        self._is_waking = False
+
+    def _leave(self, place: Place) -> bool:
+        """Take ourselves off the list of sleepers; False when a waker has done so already."""
+        try:
+            self._sleeping.remove(place)
+        except ValueError:
+            return False
+        return True

@@ -1,0 +1,97 @@
+"""A worker that runs out of descriptors: no busy loop, no lost client, and it recovers (G-067)."""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.memory import require_proc
+from tests.support.raw import Connection
+from tests.support.server import Server, child_environment, command_for
+
+LIMIT = 100
+APP = """
+import os
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        raise RuntimeError("http only")
+    if scope["path"] == "/hoard":
+        # What is left of the descriptors, taken by the application itself.
+        held = scope["app_hoard"] = []
+        try:
+            while True:
+                held.append(os.dup(0))
+        except OSError:
+            pass
+        global hoard
+        hoard = held
+    elif scope["path"] == "/free":
+        while hoard:
+            os.close(hoard.pop())
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+"""
+
+
+def cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> object:
+    require_proc()
+    (tmp_path / "site_under_test.py").write_text(APP)
+    command = command_for("site_under_test:app", "--no-access-log", app_dir=tmp_path)
+    code = (
+        f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, ({LIMIT}, {LIMIT})); "
+        "os.execvp(sys.argv[1], sys.argv[1:])"
+    )
+    server = Server([sys.executable, "-c", code, *command], tmp_path, child_environment())
+    try:
+        server.wait_until_ready()
+        yield server
+        assert server.stop() == 0, server.log
+    finally:
+        if server.process.poll() is None:
+            server.kill()
+
+
+def test_starved_worker_waits_quietly_and_recovers(server: Server) -> None:
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > LIMIT
+    with Connection(server.address) as control:
+        assert control.ask("GET", "/hoard").body == b"ok"
+        waiting = [Connection(server.address) for _ in range(20)]
+        for client in waiting:
+            client.request("GET", "/")
+        before, began = cpu_s(server.pid), time.monotonic()
+        # While nobody can be accepted, those inside are served.
+        while time.monotonic() - began < 1.0:
+            assert control.ask("GET", "/").body == b"ok"
+            time.sleep(0.1)
+        assert cpu_s(server.pid) - before < 0.5
+        assert control.ask("GET", "/free").body == b"ok"
+        for client in waiting:
+            assert client.read().body == b"ok"
+            client.close()
+    starved = [line for line in server.log.splitlines() if "cannot accept" in line]
+    assert len(starved) == 1
+
+
+def test_more_clients_than_descriptors_are_all_answered(server: Server) -> None:
+    clients = [Connection(server.address) for _ in range(2 * LIMIT)]
+    answers = []
+    for client in clients:
+        client.request("GET", "/", "Connection: close")
+    for client in clients:
+        answers.append(client.read().status)
+        client.close()
+    assert set(answers) <= {200, 503} and answers.count(200) >= LIMIT // 4
+    with Connection(server.address) as late:
+        assert late.ask("GET", "/").status == 200
