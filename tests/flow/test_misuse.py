@@ -66,7 +66,7 @@ async def test_mistake_before_the_first_byte_is_a_plain_500(messages: list[Any])
     with logged() as log:
         async with serving(saying(*messages)) as server, await server.connect() as client:
             answer = await client.ask()
-            assert (answer.status, answer.body) == (500, b"500 Internal Server Error\n")
+            assert answer.status == 500 and answer.body.endswith(b"Internal Server Error\n")
             # Nothing of it is wrong with the connection.
             assert (await client.ask()).status == 500
     assert len(log.errors()) == 2
