@@ -29,8 +29,9 @@ async def asgi_app(
         return
     if scope["path"] == "/down":
         total = int(scope["query_string"])
-        await send({"type": "http.response.start", "status": 200,
-                    "headers": [(b"content-length", str(total).encode())]})
+        await send(
+            {"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(total).encode())]}
+        )
         for piece in pieces(total):
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body"})

@@ -54,8 +54,13 @@ async def upload(file: Annotated[UploadFile, File()], comment: Annotated[str, Fo
     while piece := await file.read(65536):
         digest.update(piece)
         size += len(piece)
-    return {"name": file.filename, "type": file.content_type, "size": size, "sha256": digest.hexdigest(),
-            "comment": comment}
+    return {
+        "name": file.filename,
+        "type": file.content_type,
+        "size": size,
+        "sha256": digest.hexdigest(),
+        "comment": comment,
+    }
 
 
 @app.get("/stream")

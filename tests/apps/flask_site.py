@@ -34,8 +34,15 @@ def hello() -> str:
 
 @app.route("/echo/<path:rest>", methods=["GET", "POST", "PUT", "DELETE"])
 def describe(rest: str) -> Response:
-    return jsonify(method=request.method, rest=rest, query=request.query_string.decode(), url=request.url,
-                   args=request.args.to_dict(flat=False), address=request.remote_addr, root=request.script_root)
+    return jsonify(
+        method=request.method,
+        rest=rest,
+        query=request.query_string.decode(),
+        url=request.url,
+        args=request.args.to_dict(flat=False),
+        address=request.remote_addr,
+        root=request.script_root,
+    )
 
 
 @app.post("/json")
@@ -47,8 +54,13 @@ def json_echo() -> tuple[Response, int]:
 def form() -> Response:
     file = request.files["file"]
     data = file.read()
-    return jsonify(name=file.filename, type=file.content_type, size=len(data), comment=request.form["comment"],
-                   sha256=hashlib.sha256(data).hexdigest())
+    return jsonify(
+        name=file.filename,
+        type=file.content_type,
+        size=len(data),
+        comment=request.form["comment"],
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
 
 
 @app.post("/raw")

@@ -52,10 +52,18 @@ async def asgi_app(
         await send({"type": "http.response.body"})
         return
     host = next((value.decode() for name, value in scope["headers"] if name == b"host"), None)
-    kind, content = answer(path, body, {
-        "method": scope["method"], "path": path, "query": scope["query_string"].decode(), "host": host,
-        "scheme": scope["scheme"], "version": scope["http_version"],
-    })
+    kind, content = answer(
+        path,
+        body,
+        {
+            "method": scope["method"],
+            "path": path,
+            "query": scope["query_string"].decode(),
+            "host": host,
+            "scheme": scope["scheme"],
+            "version": scope["http_version"],
+        },
+    )
     fields = [(b"content-type", kind.encode()), (b"content-length", str(len(content)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": fields})
     await send({"type": "http.response.body", "body": content})
@@ -69,11 +77,18 @@ def wsgi_app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Ite
     if path == "/stream":
         start_response("200 OK", [("Content-Type", "text/plain")])
         return stream()
-    kind, content = answer(path, body, {
-        "method": environ["REQUEST_METHOD"], "path": path, "query": environ["QUERY_STRING"],
-        "host": environ.get("HTTP_HOST"), "scheme": environ["wsgi.url_scheme"],
-        "version": environ["SERVER_PROTOCOL"].removeprefix("HTTP/"),
-    })
+    kind, content = answer(
+        path,
+        body,
+        {
+            "method": environ["REQUEST_METHOD"],
+            "path": path,
+            "query": environ["QUERY_STRING"],
+            "host": environ.get("HTTP_HOST"),
+            "scheme": environ["wsgi.url_scheme"],
+            "version": environ["SERVER_PROTOCOL"].removeprefix("HTTP/"),
+        },
+    )
     start_response("200 OK", [("Content-Type", kind), ("Content-Length", str(len(content)))])
     return [content]
 

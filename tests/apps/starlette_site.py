@@ -86,8 +86,9 @@ async def state(request: Request) -> Response:
     request.state.visits.append(request.query_params["name"])
     before = sorted(request.scope["state"])
     request.state.mine = True
-    return JSONResponse({"visits": request.state.visits, "greeting": request.state.greeting, "keys": before,
-                         "born": born.get()})
+    return JSONResponse(
+        {"visits": request.state.visits, "greeting": request.state.greeting, "keys": before, "born": born.get()}
+    )
 
 
 async def wait(request: Request) -> Response:
@@ -165,8 +166,13 @@ class Watch:
 
 
 wrapped = Starlette(
-    routes=[Route("/hello", hello), Route("/count", count), Route("/echo", echo, methods=["POST"]),
-            Route("/fail/{token}", fail), Route("/stream/{token}", stream)],
+    routes=[
+        Route("/hello", hello),
+        Route("/count", count),
+        Route("/echo", echo, methods=["POST"]),
+        Route("/fail/{token}", fail),
+        Route("/stream/{token}", stream),
+    ],
     middleware=[Middleware(Stamp)],
 )
 

@@ -50,8 +50,15 @@ def kind(request: pytest.FixtureRequest) -> str:
 def server(kind: str, spool: Path, sparse_file: Path) -> Iterator[Server]:
     require_proc()
     with running(
-        f"big_site:{kind}_app", "--interface", kind, "--limit-body", str(LIMIT_BODY_BYTES), "--threads", "2",
-        app_dir=HERE, environment={"TMPDIR": str(spool), "BIG_FILE": str(sparse_file)},
+        f"big_site:{kind}_app",
+        "--interface",
+        kind,
+        "--limit-body",
+        str(LIMIT_BODY_BYTES),
+        "--threads",
+        "2",
+        app_dir=HERE,
+        environment={"TMPDIR": str(spool), "BIG_FILE": str(sparse_file)},
     ) as server:
         # What is loaded on first use is no growth.
         upload(server, WARM_BYTES, None, is_chunked=False)

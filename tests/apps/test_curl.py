@@ -33,8 +33,16 @@ def server(kind: str) -> Iterator[Server]:
 
 def test_expect_by_curl(server: Server) -> None:
     body = bytes(range(256)) * 4000
-    result = curl("-H", "Expect: 100-continue", "--expect100-timeout", "25", "--data-binary", "@-",
-                  f"{server.origin}/echo", data=body)
+    result = curl(
+        "-H",
+        "Expect: 100-continue",
+        "--expect100-timeout",
+        "25",
+        "--data-binary",
+        "@-",
+        f"{server.origin}/echo",
+        data=body,
+    )
     assert result.exit_code == 0
     assert result.statuses() == [100, 200]
     assert result.body == body
@@ -242,12 +250,16 @@ def test_half_close_within_a_body_is_no_request(server: Server) -> None:
 
 
 def test_absolute_form_by_curl(server: Server) -> None:
-    result = curl("--request-target", "http://real.example:81/describe?a=1", "-H", "Host: real.example:81",
-                  f"{server.origin}/")
+    result = curl(
+        "--request-target", "http://real.example:81/describe?a=1", "-H", "Host: real.example:81", f"{server.origin}/"
+    )
     assert "GET http://real.example:81/describe?a=1 HTTP/1.1" in result.sent()
     seen = json.loads(result.body)
     assert (seen["path"], seen["query"], seen["host"], seen["scheme"]) == (
-        "/describe", "a=1", "real.example:81", "http",
+        "/describe",
+        "a=1",
+        "real.example:81",
+        "http",
     )
 
 

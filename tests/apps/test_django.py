@@ -25,7 +25,11 @@ USER, PASSWORD = "admin", "correct horse"
 
 def manage(environment: dict[str, str], *arguments: str) -> None:
     subprocess.run(
-        [sys.executable, "-m", "django", *arguments], cwd=HERE, check=True, timeout=120, capture_output=True,
+        [sys.executable, "-m", "django", *arguments],
+        cwd=HERE,
+        check=True,
+        timeout=120,
+        capture_output=True,
         env=child_environment(environment) | {"PYTHONPATH": str(HERE)},
     )
 
@@ -150,7 +154,10 @@ def test_form_upload(client: httpx.Client, size: int) -> None:
     )
     assert answer.status_code == 200
     assert answer.json() == {
-        "name": "a.bin", "size": size, "sha256": hashlib.sha256(content).hexdigest(), "comment": "schön",
+        "name": "a.bin",
+        "size": size,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "comment": "schön",
         "spooled": size > 2_621_440,
     }
 

@@ -63,7 +63,8 @@ def test_json_body(client: httpx.Client) -> None:
 def test_json_body_in_chunks(client: httpx.Client) -> None:
     text = json.dumps({"name": "chunk", "price": 1}).encode()
     answer = client.post(
-        "/items", content=(text[at : at + 3] for at in range(0, len(text), 3)),
+        "/items",
+        content=(text[at : at + 3] for at in range(0, len(text), 3)),
         headers={"content-type": "application/json"},
     )
     assert answer.request.headers["transfer-encoding"] == "chunked"
@@ -89,7 +90,10 @@ def test_upload(client: httpx.Client, size: int) -> None:
     )
     assert answer.status_code == 200
     assert answer.json() == {
-        "name": "größe.bin", "type": "application/x-thing", "size": size, "comment": "two words",
+        "name": "größe.bin",
+        "type": "application/x-thing",
+        "size": size,
+        "comment": "two words",
         "sha256": hashlib.sha256(content).hexdigest(),
     }
 

@@ -73,7 +73,10 @@ def test_form_upload(client: httpx.Client, size: int) -> None:
         "/form", files={"file": ("größe.bin", LARGE[:size], "application/x-thing")}, data={"comment": "schön"}
     )
     assert answer.json() == {
-        "name": "größe.bin", "type": "application/x-thing", "size": size, "comment": "schön",
+        "name": "größe.bin",
+        "type": "application/x-thing",
+        "size": size,
+        "comment": "schön",
         "sha256": sha256(LARGE[:size]),
     }
 
@@ -88,7 +91,9 @@ def test_chunked_upload_without_a_length_is_seen_whole(client: httpx.Client, siz
 
 def test_upload_with_a_length(client: httpx.Client) -> None:
     assert client.post("/raw", content=LARGE).json() == {
-        "size": len(LARGE), "sha256": sha256(LARGE), "length": len(LARGE)
+        "size": len(LARGE),
+        "sha256": sha256(LARGE),
+        "length": len(LARGE),
     }
 
 

@@ -38,8 +38,15 @@ def many_files() -> Iterator[None]:
 def server(request: pytest.FixtureRequest, many_files: None) -> Iterator[Server]:
     require_proc()
     with running(
-        f"plain_site:{request.param}_app", "--interface", request.param, "--no-access-log",
-        "--limit-connections", str(LIMIT_CONNECTIONS), "--threads", "4", app_dir=HERE,
+        f"plain_site:{request.param}_app",
+        "--interface",
+        request.param,
+        "--no-access-log",
+        "--limit-connections",
+        str(LIMIT_CONNECTIONS),
+        "--threads",
+        "4",
+        app_dir=HERE,
     ) as server:
         yield server
 

@@ -48,8 +48,9 @@ class Papers:
 def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
     folder = tmp_path_factory.mktemp("papers")
     authority = trustme.CA()
-    made = Papers(*(folder / name for name in ("ca.pem", "first.pem", "second.pem", "client.pem", "stranger.pem",
-                                               "large.bin")))
+    made = Papers(
+        *(folder / name for name in ("ca.pem", "first.pem", "second.pem", "client.pem", "stranger.pem", "large.bin"))
+    )
     authority.cert_pem.write_to_path(made.authority)
     authority.issue_cert(FIRST, "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(made.first)
     authority.issue_cert(SECOND).private_key_and_cert_chain_pem.write_to_path(made.second)
@@ -62,9 +63,18 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
 
 def tls_server(papers: Papers, kind: str, *flags: str) -> Any:
     return running(
-        f"tls_site:{kind}_app", "--interface", kind, "--certfile", str(papers.first), "--keyfile", str(papers.first),
-        "--sni-certificate", f"{papers.second}:{papers.second}", *flags,
-        app_dir=HERE, environment={"BIG_FILE": str(papers.large)},
+        f"tls_site:{kind}_app",
+        "--interface",
+        kind,
+        "--certfile",
+        str(papers.first),
+        "--keyfile",
+        str(papers.first),
+        "--sni-certificate",
+        f"{papers.second}:{papers.second}",
+        *flags,
+        app_dir=HERE,
+        environment={"BIG_FILE": str(papers.large)},
     )
 
 
@@ -115,8 +125,14 @@ def first_certificate(path: Path) -> bytes:
 
 
 def test_curl(server: Server, papers: Papers) -> None:
-    result = curl("--cacert", str(papers.authority), "--resolve", f"{FIRST}:{server.port}:127.0.0.1",
-                  f"https://{FIRST}:{server.port}/describe", f"https://{FIRST}:{server.port}/describe")
+    result = curl(
+        "--cacert",
+        str(papers.authority),
+        "--resolve",
+        f"{FIRST}:{server.port}:127.0.0.1",
+        f"https://{FIRST}:{server.port}/describe",
+        f"https://{FIRST}:{server.port}/describe",
+    )
     assert result.exit_code == 0
     assert result.statuses() == [200, 200]
     assert "Re-using existing connection" in result.trace
@@ -149,12 +165,8 @@ def test_tls_extension(server: Server, papers: Papers) -> None:
     assert tls.get("client_cert_error") is None
 
 
-@pytest.mark.parametrize(
-    ("version", "number"), [(ssl.TLSVersion.TLSv1_2, 0x0303), (ssl.TLSVersion.TLSv1_3, 0x0304)]
-)
-def test_version_and_cipher_suite(
-    server: Server, papers: Papers, version: ssl.TLSVersion, number: int
-) -> None:
+@pytest.mark.parametrize(("version", "number"), [(ssl.TLSVersion.TLSv1_2, 0x0303), (ssl.TLSVersion.TLSv1_3, 0x0304)])
+def test_version_and_cipher_suite(server: Server, papers: Papers, version: ssl.TLSVersion, number: int) -> None:
     context = papers.context()
     context.minimum_version = context.maximum_version = version
     if version is ssl.TLSVersion.TLSv1_2:
@@ -260,5 +272,7 @@ def test_pipelined_over_tls(server: Server, papers: Papers) -> None:
 def test_no_extension_on_plain_connections(papers: Papers) -> None:
     with running("tls_site:asgi_app", app_dir=HERE, environment={"BIG_FILE": str(papers.large)}) as plain:
         assert httpx.get(f"{plain.origin}/describe", trust_env=False).json() == {
-            "scheme": "http", "tls": None, "path": "/describe",
+            "scheme": "http",
+            "tls": None,
+            "path": "/describe",
         }

@@ -46,5 +46,8 @@ def wsgi_app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Ite
         return wrapped
     if environ["PATH_INFO"] == "/echo":
         return [environ["wsgi.input"].read()]
-    return [json.dumps({"scheme": environ["wsgi.url_scheme"], "https": environ.get("HTTPS"),
-                        "port": environ["SERVER_PORT"]}).encode()]
+    return [
+        json.dumps(
+            {"scheme": environ["wsgi.url_scheme"], "https": environ.get("HTTPS"), "port": environ["SERVER_PORT"]}
+        ).encode()
+    ]

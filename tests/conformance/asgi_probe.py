@@ -145,8 +145,14 @@ async def threads(scope: Event, receive: Receive, send: Send) -> None:
     number = await loop.run_in_executor(None, lambda: threading.current_thread() is not threading.main_thread())
     async with asyncio.timeout(10):
         task = asyncio.create_task(asyncio.sleep(0, "slept"))
-        await answer(send, {"thread": number, "task": await task, "send_task": await asyncio.gather(
-            asyncio.create_task(as_coroutine(receive)))})
+        await answer(
+            send,
+            {
+                "thread": number,
+                "task": await task,
+                "send_task": await asyncio.gather(asyncio.create_task(as_coroutine(receive))),
+            },
+        )
 
 
 async def as_coroutine(receive: Receive) -> str:
@@ -341,8 +347,13 @@ async def send_as_tasks(scope: Event, receive: Receive, send: Send) -> None:
 @case
 async def header_forms(scope: Event, receive: Receive, send: Send) -> None:
     """A generator of lists, mixed case, doubled names."""
-    items = [[b"X-One", b"1"], [b"set-cookie", b"a=1"], [b"x-two", b"2"], [b"set-cookie", b"b=2"],
-             [b"X-Latin", b"\xe9"]]
+    items = [
+        [b"X-One", b"1"],
+        [b"set-cookie", b"a=1"],
+        [b"x-two", b"2"],
+        [b"set-cookie", b"b=2"],
+        [b"X-Latin", b"\xe9"],
+    ]
     await send({**START, "headers": (item for item in items)})
     await send(BODY)
 
@@ -413,8 +424,15 @@ async def send_after_leaving(scope: Event, receive: Receive, send: Send) -> None
     note(scope, "began")
     while (await receive())["type"] != "http.disconnect":
         pass
-    note(scope, {"told": [await attempt(send, event) for event in
-                          ([START, BODY] if "start" not in scope["path"] else [{**BODY, "more_body": True}] * 2)]})
+    note(
+        scope,
+        {
+            "told": [
+                await attempt(send, event)
+                for event in ([START, BODY] if "start" not in scope["path"] else [{**BODY, "more_body": True}] * 2)
+            ]
+        },
+    )
 
 
 @case

@@ -27,14 +27,22 @@ def probe_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def probe(probe_file: Path) -> Iterator[Server]:
     """The ASGI probe."""
-    with running("asgi_probe:app", "--interface", "asgi", app_dir=HERE,
-                 environment={"PROBE_FILE": str(probe_file)}) as server:
+    with running(
+        "asgi_probe:app", "--interface", "asgi", app_dir=HERE, environment={"PROBE_FILE": str(probe_file)}
+    ) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def wsgi_probe(probe_file: Path) -> Iterator[Server]:
     """The WSGI probe, on four threads."""
-    with running("wsgi_probe:app", "--interface", "wsgi", "--threads", "4", app_dir=HERE,
-                 environment={"PROBE_FILE": str(probe_file)}) as server:
+    with running(
+        "wsgi_probe:app",
+        "--interface",
+        "wsgi",
+        "--threads",
+        "4",
+        app_dir=HERE,
+        environment={"PROBE_FILE": str(probe_file)},
+    ) as server:
         yield server

@@ -172,8 +172,13 @@ def test_send_can_be_made_a_task(probe: Server) -> None:
 def test_header_fields_keep_order_and_doubles(probe: Server) -> None:
     fields = [(name.lower(), value) for name, value in ask(probe, "/do/header_forms").fields]
     mine = [pair for pair in fields if pair[0].startswith((b"x-", b"set-"))]
-    assert mine == [(b"x-one", b"1"), (b"set-cookie", b"a=1"), (b"x-two", b"2"), (b"set-cookie", b"b=2"),
-                    (b"x-latin", b"\xe9")]
+    assert mine == [
+        (b"x-one", b"1"),
+        (b"set-cookie", b"a=1"),
+        (b"x-two", b"2"),
+        (b"set-cookie", b"b=2"),
+        (b"x-latin", b"\xe9"),
+    ]
 
 
 def test_date_and_server_are_not_doubled(probe: Server) -> None:

@@ -41,9 +41,20 @@ def fields_of(seen: dict[str, Any], *names: str) -> list[tuple[bytes, bytes]]:
 def test_types_of_the_scope(probe: Server) -> None:
     seen = describe(probe, "/a?b=c")
     assert seen["scope_type"] == "dict"
-    exact = {"type": "str", "asgi": "dict", "http_version": "str", "method": "str", "scheme": "str", "path": "str",
-             "raw_path": "bytes", "query_string": "bytes", "root_path": "str", "headers": "list", "state": "dict",
-             "extensions": "dict"}
+    exact = {
+        "type": "str",
+        "asgi": "dict",
+        "http_version": "str",
+        "method": "str",
+        "scheme": "str",
+        "path": "str",
+        "raw_path": "bytes",
+        "query_string": "bytes",
+        "root_path": "str",
+        "headers": "list",
+        "state": "dict",
+        "extensions": "dict",
+    }
     assert {key: seen["types"].get(key) for key in exact} == exact
     assert seen["headers_twice"] is True
     assert seen["header_types"] in (["tuple"], ["list"])
@@ -189,8 +200,12 @@ def test_client_and_server(probe: Server) -> None:
 
 def test_extensions(probe: Server) -> None:
     extensions = describe(probe)["scope"]["extensions"]
-    assert {"http.response.pathsend", "http.response.early_hint", "http.response.trailers",
-            "http.response.zerocopysend"} <= extensions.keys()
+    assert {
+        "http.response.pathsend",
+        "http.response.early_hint",
+        "http.response.trailers",
+        "http.response.zerocopysend",
+    } <= extensions.keys()
     assert not {"tls", "http.response.push", "http.response.debug"} & extensions.keys()
     assert all(type(value) is dict for value in extensions.values())
 
@@ -246,7 +261,7 @@ def test_root_path_is_part_of_the_path_once(mounted: Server, target: str, path: 
 
 # what counts as an application
 
-SHAPES = '''
+SHAPES = """
 import functools
 
 async def three(scope, receive, send):
@@ -296,7 +311,7 @@ hinted_two._asgi_double_callable = True
 
 def create():
     return three
-'''
+"""
 
 
 @pytest.mark.parametrize(

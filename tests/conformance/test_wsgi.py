@@ -152,8 +152,19 @@ def test_two_content_types_are_refused_or_one_is_kept(server: Server) -> None:
 
 
 def test_fields_cannot_pass_for_other_keys(server: Server) -> None:
-    found = environ(server, "/", "X-Foo: 1", "X_Foo: 2", "Content_Length: 99", "Proxy: evil", "SCRIPT_NAME: /evil",
-                    "REMOTE-USER: evil", "REMOTE_ADDR: evil", "wsgi.url_scheme: evil", "wsgi.input: evil")
+    found = environ(
+        server,
+        "/",
+        "X-Foo: 1",
+        "X_Foo: 2",
+        "Content_Length: 99",
+        "Proxy: evil",
+        "SCRIPT_NAME: /evil",
+        "REMOTE-USER: evil",
+        "REMOTE_ADDR: evil",
+        "wsgi.url_scheme: evil",
+        "wsgi.input: evil",
+    )
     assert found["HTTP_X_FOO"] == "1"
     assert "HTTP_CONTENT_LENGTH" not in found
     assert "HTTP_PROXY" not in found
@@ -489,8 +500,11 @@ def test_application_cannot_end_the_worker(server: Server, name: str) -> None:
 @pytest.mark.parametrize(
     ("how", "body"),
     [
-        ("plain", PROBE_FILE_CONTENT), ("seek", PROBE_FILE_CONTENT[10:]), ("length", PROBE_FILE_CONTENT[10:30]),
-        ("middleware", PROBE_FILE_CONTENT.swapcase()), ("memory", bytes(range(256)) * 1000),
+        ("plain", PROBE_FILE_CONTENT),
+        ("seek", PROBE_FILE_CONTENT[10:]),
+        ("length", PROBE_FILE_CONTENT[10:30]),
+        ("middleware", PROBE_FILE_CONTENT.swapcase()),
+        ("memory", bytes(range(256)) * 1000),
         ("text", PROBE_FILE_CONTENT[5:]),
     ],
 )
@@ -545,7 +559,7 @@ def test_threads_run_at_once(server: Server, token: str) -> None:
         assert json.loads(connection.read().body) is True
 
 
-SHAPES = '''
+SHAPES = """
 import functools
 
 def two(environ, start_response):
@@ -579,7 +593,7 @@ def generator(environ, start_response):
 
 def create():
     return two
-'''
+"""
 
 
 @pytest.mark.parametrize("name", ["two", "partial", "instance", "method", "Class", "generator"])

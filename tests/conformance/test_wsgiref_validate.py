@@ -15,8 +15,15 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="module", params=["1", "4"])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    with running("validated_site:app", "--threads", request.param, "--interface", "wsgi", app_dir=HERE,
-                 environment={"PYTHONWARNINGS": "always"}) as server:
+    with running(
+        "validated_site:app",
+        "--threads",
+        request.param,
+        "--interface",
+        "wsgi",
+        app_dir=HERE,
+        environment={"PYTHONWARNINGS": "always"},
+    ) as server:
         yield server
     assert "AssertionError" not in server.log
     assert "Iterator garbage collected without being closed" not in server.log

@@ -131,7 +131,7 @@ def spoil(environ: Environ, start_response: StartResponse) -> Any:
 def errors(environ: Environ, start_response: StartResponse) -> Any:
     """wsgi.errors takes any text."""
     stream = environ["wsgi.errors"]
-    stream.write(f"note: {environ['QUERY_STRING']} \"\u20ac \U0001f600 \udcff\"\n")
+    stream.write(f'note: {environ["QUERY_STRING"]} "\u20ac \U0001f600 \udcff"\n')
     stream.writelines(["one ", "two\n"])
     stream.flush()
     start_response(OK, [])
@@ -229,9 +229,17 @@ BAD_STARTS: dict[str, tuple[Any, Any]] = {
 @case
 def start_forms(environ: Environ, start_response: StartResponse) -> Any:
     """Reason, Latin-1, doubles, order."""
-    write = start_response("299 Ol\xe9 ja", [("X-One", "1"), ("Set-Cookie", "a=1"), ("X-Two", "\xe9"),
-                                             ("Set-Cookie", "b=2"), ("Date", "Sun, 06 Nov 1994 08:49:37 GMT"),
-                                             ("SERVER", "mine")])
+    write = start_response(
+        "299 Ol\xe9 ja",
+        [
+            ("X-One", "1"),
+            ("Set-Cookie", "a=1"),
+            ("X-Two", "\xe9"),
+            ("Set-Cookie", "b=2"),
+            ("Date", "Sun, 06 Nov 1994 08:49:37 GMT"),
+            ("SERVER", "mine"),
+        ],
+    )
     assert callable(write)
     return [b"x"]
 
@@ -335,8 +343,13 @@ def forms(environ: Environ, start_response: StartResponse) -> Any:
             return iter([b"abc"])
 
     kinds: dict[str, Callable[[], Any]] = {
-        "list": lambda: [b"a", b"b", b"c"], "tuple": lambda: (b"abc",), "generator": lambda: (b for b in [b"a", b"bc"]),
-        "sequence": Sequence, "sized": Sized, "iterator": lambda: iter([b"ab", b"c"]), "set": lambda: {b"abc"},
+        "list": lambda: [b"a", b"b", b"c"],
+        "tuple": lambda: (b"abc",),
+        "generator": lambda: (b for b in [b"a", b"bc"]),
+        "sequence": Sequence,
+        "sized": Sized,
+        "iterator": lambda: iter([b"ab", b"c"]),
+        "set": lambda: {b"abc"},
         "gaps": lambda: [b"", b"a", b"", b"b", b"", b"c", b""],
     }
     return kinds[environ["PATH_INFO"].split("/")[3]]()
@@ -537,8 +550,12 @@ def fail_in_body(environ: Environ, start_response: StartResponse) -> Any:
 @case
 def exits(environ: Environ, start_response: StartResponse) -> Any:
     """SystemExit and the like: /do/exits/NAME."""
-    raise {"SystemExit": SystemExit(7), "KeyboardInterrupt": KeyboardInterrupt(), "GeneratorExit": GeneratorExit(),
-           "StopIteration": StopIteration()}[environ["PATH_INFO"].split("/")[3]]
+    raise {
+        "SystemExit": SystemExit(7),
+        "KeyboardInterrupt": KeyboardInterrupt(),
+        "GeneratorExit": GeneratorExit(),
+        "StopIteration": StopIteration(),
+    }[environ["PATH_INFO"].split("/")[3]]
 
 
 # file_wrapper

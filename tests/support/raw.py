@@ -96,9 +96,7 @@ class Connection:
         head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
         self.send(head + (body or b""))
 
-    def ask(
-        self, method: str, target: str, *fields: str, body: bytes | None = None, version: str = "1.1"
-    ) -> Answer:
+    def ask(self, method: str, target: str, *fields: str, body: bytes | None = None, version: str = "1.1") -> Answer:
         """Send a request and read its answer."""
         self.request(method, target, *fields, body=body, version=version)
         return self.read(method)

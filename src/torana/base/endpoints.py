@@ -23,5 +23,6 @@ class Endpoints:
         self.server = server
         self.scheme = scheme
         self.tls = tls
-        #: What a gateway made once out of the above, with itself in front: (gateway's object, value). Nobody else reads it.
+        #: What a gateway made once out of the above, with itself in front: (gateway's object, value).
+        #: Nobody else reads it.
         self.memo: tuple[Any, Any] | None = None

@@ -1,4 +1,4 @@
-"""Stands in for the ``cython`` module where Cython is not installed: the pure build asks only whether it is compiled."""
+"""Stands in for the ``cython`` module where Cython is not installed: our code asks it only ``compiled``."""
 
 from __future__ import annotations
 

@@ -91,9 +91,7 @@ class Request:
         return self.buffered >= self._read_ahead
 
 
-def new_request(
-    head: RequestHead, endpoints: Endpoints, channel: Channel, body_limit: int, read_ahead: int
-) -> Request:
+def new_request(head: RequestHead, endpoints: Endpoints, channel: Channel, body_limit: int, read_ahead: int) -> Request:
     """``Request(...)``, without the cost of a call through the type."""
     made = Request.__new__(Request)
     made.begin(head, endpoints, channel, body_limit, read_ahead)

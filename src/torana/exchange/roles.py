@@ -1,7 +1,8 @@
 """The roles an exchange talks to, so that nothing here imports upwards (law A).
 
-``Channel`` is played by ``serve`` (it owns the wire and the transport), ``Gateway`` and ``Answerer`` by whoever answers:
-one gateway an application, one answerer a request. All are plain base classes: compiled, a call through them is one C call.
+``Channel`` is played by ``serve`` (it owns the wire and the transport), ``Gateway`` and ``Answerer`` by whoever
+answers: one gateway an application, one answerer a request. All are plain base classes: compiled, a call through them
+is one C call.
 """
 
 from __future__ import annotations

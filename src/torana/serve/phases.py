@@ -14,5 +14,6 @@ OVER = 8
 
 # Compiled, the names above are C variables (phases.pxd); this keeps them importable from Python.
 globals().update(
-    FRESH=FRESH, HEAD=HEAD, BODY=BODY, ANSWER=ANSWER, IDLE=IDLE, DISCARD=DISCARD, CLOSING=CLOSING, LINGER=LINGER, OVER=OVER
-)
+    FRESH=FRESH, HEAD=HEAD, BODY=BODY, ANSWER=ANSWER, IDLE=IDLE, DISCARD=DISCARD, CLOSING=CLOSING, LINGER=LINGER,
+    OVER=OVER,
+)  # fmt: skip

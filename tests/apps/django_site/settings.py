@@ -14,8 +14,9 @@ ROOT_URLCONF = "django_site.urls"
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": FILES / "site.sqlite3",
-                         "OPTIONS": {"timeout": 20}}}
+DATABASES = {
+    "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": FILES / "site.sqlite3", "OPTIONS": {"timeout": 20}}
+}
 FILE_UPLOAD_TEMP_DIR = str(FILES)
 STATIC_URL = "/static/"
 WSGI_APPLICATION = "django_site.wsgi.application"

@@ -23,8 +23,10 @@ def note(text: str) -> None:
 
 def hello(request: HttpRequest) -> HttpResponse:
     kind = "asgi" if hasattr(request, "scope") else "wsgi"
-    return HttpResponse(f"Hello, {request.GET.get('name', 'world')}! ({kind}) {request.build_absolute_uri()}",
-                        content_type="text/plain; charset=utf-8")
+    return HttpResponse(
+        f"Hello, {request.GET.get('name', 'world')}! ({kind}) {request.build_absolute_uri()}",
+        content_type="text/plain; charset=utf-8",
+    )
 
 
 @csrf_exempt
@@ -40,8 +42,15 @@ def upload(request: HttpRequest) -> HttpResponse:
     digest = hashlib.sha256()
     for piece in file.chunks():
         digest.update(piece)
-    return JsonResponse({"name": file.name, "size": file.size, "sha256": digest.hexdigest(),
-                         "comment": request.POST["comment"], "spooled": isinstance(file, TemporaryUploadedFile)})
+    return JsonResponse(
+        {
+            "name": file.name,
+            "size": file.size,
+            "sha256": digest.hexdigest(),
+            "comment": request.POST["comment"],
+            "spooled": isinstance(file, TemporaryUploadedFile),
+        }
+    )
 
 
 def stream(request: HttpRequest) -> HttpResponse:

@@ -11,8 +11,8 @@ import pytest
 
 from tests.unit.gateway.wsgi_stage import Stage, run
 from torana.exchange.response import ClientDisconnected
-from torana.gateway.options import GatewayOptions
 from torana.gateway.failure import shown
+from torana.gateway.options import GatewayOptions
 
 FAILURES = [ValueError("broken"), SystemExit(3), KeyboardInterrupt(), GeneratorExit(), RecursionError(), MemoryError(),
             StopIteration(), OSError("disk"), AssertionError()]  # fmt: skip

@@ -45,7 +45,9 @@ class Lifespan:
         self._task = loop.create_task(self._run(self.state), name="torana-lifespan", context=context)
         limit = self._options.lifespan_startup_timeout_s
         try:
-            done, _ = await asyncio.wait((self._task, self._started), timeout=limit or None, return_when="FIRST_COMPLETED")
+            done, _ = await asyncio.wait(
+                (self._task, self._started), timeout=limit or None, return_when="FIRST_COMPLETED"
+            )
         except asyncio.CancelledError:
             self._task.cancel()
             raise

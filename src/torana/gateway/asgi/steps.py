@@ -1,8 +1,8 @@
 """A coroutine written by hand: a task drives it, and it drives the application's own coroutine.
 
-It does what ``async def run(): try: await app(...) finally: ...`` would do, in the object that exists for a call anyway,
-so that no frame and no closure is made for the wrapping. Never here: what an application is called with, what its end
-means; both are the two methods that a call overrides.
+It does what ``async def run(): try: await app(...) finally: ...`` would do, in the object that exists for a call
+anyway, so that no frame and no closure is made for the wrapping. Never here: what an application is called with, what
+its end means; both are the two methods that a call overrides.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Steps(Answerer):
         raise NotImplementedError
 
     def _ended(self, error: BaseException | None, result: Any) -> BaseException | None:
-        """The application is done: it raised ``error``, or returned ``result``. What the task shall end with, or None."""
+        """The application is done: it raised ``error``, or returned ``result``. What the task ends with, or None."""
         raise NotImplementedError
 
     # The protocol of coroutines

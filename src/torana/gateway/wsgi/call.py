@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from torana.exchange.response import ClientDisconnected
 from torana.exchange.roles import Answerer
+from torana.gateway.failure import internal_error, log_failure, log_warning, plain
 from torana.gateway.wsgi.answer import Answer, new_answer
 from torana.gateway.wsgi.body import Spool
-from torana.gateway.failure import internal_error, log_failure, log_warning, plain
 from torana.wire.events import WireError
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from torana.exchange.request import Request
     from torana.exchange.response import Response
     from torana.exchange.roles import Channel
+    from torana.gateway.failure import ErrorPage
     from torana.gateway.wsgi.describe import Describer
     from torana.gateway.wsgi.errors import ErrorStream
-    from torana.gateway.failure import ErrorPage
 
 #: The body is arriving; the loop's thread owns the call.
 AWAITING = 0

@@ -10,18 +10,18 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from torana.exchange.roles import Gateway
+from torana.gateway.failure import logger
 from torana.gateway.threads import ThreadPool, default_threads
 from torana.gateway.wsgi.call import Site, new_call
 from torana.gateway.wsgi.constants import Constants, native
 from torana.gateway.wsgi.describe import Describer
 from torana.gateway.wsgi.errors import ErrorStream
-from torana.gateway.failure import logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from torana.gateway.options import GatewayOptions
     from torana.gateway.failure import ErrorPage
+    from torana.gateway.options import GatewayOptions
 
 #: A call that has waited this long asks for another thread.
 _GROW_AFTER_S = 0.005
