@@ -163,3 +163,17 @@ async def test_local_header_keeps_the_hop_itself() -> None:
     local = V2[:12] + b"\x20\0\0\0"
     async with serving(telling, identity=PROXY) as server, await server.connect() as client:
         assert (await told(client, local + GET))["client"][0] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("header", [V1, V2], ids=["v1", "v2"])
+@pytest.mark.parametrize("is_on", [True, False], ids=["on", "off"])
+@in_loop
+async def test_proxy_header_of_a_stranger_is_refused_and_one_line_says_so(header: bytes, is_on: bool) -> None:
+    with logged() as log:
+        async with serving(telling, identity={"proxy_protocol": is_on, **STRANGER}) as server:
+            for _ in range(2):
+                async with await server.connect() as client:
+                    answer = await client.ask(header + GET)
+                    assert answer.status == 400
+    [line] = [line for line in log.lines() if "untrusted" in line]
+    assert "PROXY protocol header" in line and "forwarded_allow_ips" in line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
@@ -318,3 +319,24 @@ async def test_log_of_a_failure_names_the_applications_line_and_no_raw_bytes() -
             await client.ask(GET)
     assert "test_misuse.py" in log.errors()[0]
     assert "\x1b" not in log.errors()[0]
+
+
+@pytest.mark.parametrize(
+    ("messages", "named"),
+    [
+        ([START, START], "http.response.start"),
+        ([body(b"x")], "http.response.body"),
+        ([start(200, (b"content-length", b"3")), body(b"abcd")], "http.response.body"),
+        ([START, {"type": "http.response.trailers"}], "http.response.trailers"),
+        ([{"type": "http.response.early_hint", "links": [b"a\nb"]}], "http.response.early_hint"),
+    ],
+)
+@in_loop
+async def test_the_error_names_the_message_and_the_line(messages: Any, named: str) -> None:
+    with logged() as log:
+        async with serving(saying(*messages)) as server, await server.connect() as client:
+            assert (await client.ask(GET)).status == 500
+    [record] = [record for record in log.records if record.levelno >= logging.ERROR]
+    # The line of saying() above that sent it, and what was sent.
+    assert "test_misuse.py, line" in record.getMessage()
+    assert record.exc_info is not None and str(record.exc_info[1]).startswith(named + ": ")

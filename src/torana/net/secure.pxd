@@ -6,7 +6,6 @@ from torana.net.transport cimport Transport
 cdef class TlsTransport(Transport):
     cdef object _contexts
     cdef Endpoints _endpoints
-    cdef public str failure
     cdef public bint is_shaking
     cdef object _secured
     cdef object _tls

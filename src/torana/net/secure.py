@@ -44,8 +44,6 @@ class TlsTransport(Transport):
         Transport.__init__(self, sock, poller, read_bytes, high, low)
         self._contexts = contexts
         self._endpoints = endpoints
-        #: Why the handshake failed, in OpenSSL's words; "" as long as it has not.
-        self.failure = ""
         self.is_shaking = True
         #: The SSLSocket, and the object inside it.
         self._secured: Any = None

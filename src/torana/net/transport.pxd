@@ -23,6 +23,7 @@ cdef inline bint _would_block() noexcept:
     return errno == EAGAIN or errno == EINTR
 
 cdef class Transport(Outlet):
+    cdef public str failure
     cdef public bint is_reading
     cdef public Py_ssize_t _read_bytes
 

@@ -52,6 +52,8 @@ class Transport(Outlet):
 
     def __init__(self, sock: socket.socket, poller: Poller, read_bytes: int, high: int, low: int) -> None:
         Outlet.__init__(self, sock, poller, high, low)
+        #: Why the connection ended before it carried anything; "" when there is nothing to say.
+        self.failure = ""
         self.is_reading = True
         self._read_bytes = read_bytes
 

@@ -18,6 +18,9 @@ from torana.serve.outbound import Outbound
 from torana.serve.phases import ANSWER, BODY, CLOSING, DISCARD, FRESH, HEAD, IDLE, LINGER, OVER
 from torana.wire.events import CLOSED, NEED_DATA, PAUSED, EndOfBody, RequestHead, WireError
 
+#: How a PROXY protocol header begins, version 1 and 2.
+_PROXY_HEADERS = (b"PROXY ", b"\r\n\r\n\x00\r\nQUIT\n")
+
 
 class Connection(Outbound):
     """The owner of a transport; made when a socket was accepted."""
@@ -33,6 +36,9 @@ class Connection(Outbound):
         elif self.phase >= CLOSING:
             self._throw_away(len(data))
         else:
+            if self.phase == FRESH and data.startswith(_PROXY_HEADERS):
+                # Nobody trusted sent it, else it would have been read before; the parser refuses it.
+                self.site.refusals.note_ignored((b"PROXY protocol header",), self.endpoints.client, self.clock.now)
             self.wire.receive(data)
             if self.phase == BODY:
                 self._last_arrival = self.clock.now

@@ -26,6 +26,9 @@ _FRESH_S = 1.0
 #: More time for what has arrived and was not read.
 _SPARED_S = 0.1
 
+#: Ends of a handshake that scanners and health checks cause all day.
+_UNREMARKABLE = ("connection lost", "closed without a word")
+
 
 class Ending(Channel):
     """What every part of a connection shares, and everything that can end it."""
@@ -66,6 +69,10 @@ class Ending(Channel):
         """The connection is dead: everybody is told, nothing is sent."""
         if self.phase == OVER:
             return
+        failure = self.transport.failure
+        if failure and failure not in _UNREMARKABLE:
+            site = self.site
+            site.refusals.note(f"TLS: {failure}", "", self.endpoints.client, self.clock.now)
         request, response = self.request, self.response
         if request is not None and response is not None:
             response.lose()

@@ -12,6 +12,7 @@ cdef class Answer:
     cpdef begin(self, Response response, bint is_debug)
     cpdef wake(self)
     cdef _start(self, dict message)
+    cdef _write(self, dict message)
     cdef _other(self, object kind, dict message)
     cdef _send_path(self, dict message)
     cdef _send_file(self, dict message)

@@ -36,18 +36,16 @@ class Answer:
         if type(message) is not dict:
             message = _checked(message)
         kind = message.get("type")
-        if kind == "http.response.start":
-            self._start(message)
-            return DONE
-        if kind == "http.response.body":
-            body = message.get("body", b"")
-            if type(body) is not bytes and type(body) is not bytearray and type(body) is not memoryview:
-                raise ApplicationError(f"http.response.body: body must be bytes, found {type(body).__name__}")
-            if type(body) is memoryview and (body.itemsize != 1 or not body.c_contiguous):
-                body = bytes(body)
-            self._response.write(body, not message.get("more_body", False))
-            return self._wait_drained() if self._response.channel.is_full() else DONE
-        return self._other(kind, message)
+        try:
+            if kind == "http.response.start":
+                self._start(message)
+                return DONE
+            if kind == "http.response.body":
+                self._write(message)
+                return self._wait_drained() if self._response.channel.is_full() else DONE
+            return self._other(kind, message)
+        except ApplicationError as error:
+            raise ApplicationError(f"{kind}: {error}") from None
 
     def wake(self) -> None:
         """The client took what waited, or is gone."""
@@ -58,22 +56,29 @@ class Answer:
         status = message.get("status")
         if type(status) is not int:
             if not isinstance(status, int) or isinstance(status, bool):
-                raise ApplicationError(f"http.response.start: status must be an int, found {type(status).__name__}")
+                raise ApplicationError(f"status must be an int, found {type(status).__name__}")
             status = int(status)
         fields = message.get("headers")
         try:
             self._response.start(
                 status, fields if fields is not None else (), None, bool(message.get("trailers", False))
             )
-        except ApplicationError as error:
-            raise ApplicationError(f"http.response.start: {error}") from None
         except (TypeError, ValueError) as error:
-            raise ApplicationError(f"http.response.start: headers must be pairs of bytes ({error})") from None
+            raise ApplicationError(f"headers must be pairs of bytes ({error})") from None
+
+    def _write(self, message: dict[str, Any]) -> None:
+        body = message.get("body", b"")
+        kind = type(body)
+        if kind is not bytes and kind is not bytearray and kind is not memoryview:
+            raise ApplicationError(f"body must be bytes, found {kind.__name__}")
+        if kind is memoryview and (body.itemsize != 1 or not body.c_contiguous):
+            body = bytes(body)
+        self._response.write(body, not message.get("more_body", False))
 
     def _other(self, kind: Any, message: dict[str, Any]) -> Any:
         response = self._response
         if kind == "http.response.trailers":
-            response.trailers(_pairs(kind, message.get("headers", ())), not message.get("more_trailers", False))
+            response.trailers(_pairs(message.get("headers", ())), not message.get("more_trailers", False))
         elif kind == "http.response.early_hint":
             response.hint(list(message.get("links", ())))
         elif kind == "http.response.pathsend":
@@ -84,13 +89,13 @@ class Answer:
         elif kind == "http.response.debug" and self._is_debug:
             return DONE
         else:
-            raise ApplicationError(f"unknown message type {kind!r}")
+            raise ApplicationError("unknown message type")
         return self._wait_drained() if response.channel.is_full() else DONE
 
     def _send_path(self, message: dict[str, Any]) -> None:
         path = message.get("path")
         if type(path) is not str or not os.path.isabs(path):
-            raise ApplicationError("http.response.pathsend: path must be an absolute path (str)")
+            raise ApplicationError("path must be an absolute path (str)")
         # Opened before anything is written: a missing file is still the application's to answer, with another head.
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -101,23 +106,22 @@ class Answer:
         try:
             facts = os.fstat(fd)
             if not stat.S_ISREG(facts.st_mode):
-                raise ApplicationError("http.response.pathsend: path is not a regular file")
+                raise ApplicationError("path is not a regular file")
             is_taken = self._response.write_file(fd, 0, facts.st_size, True)
         finally:
             if not is_taken:
                 os.close(fd)
 
     def _send_file(self, message: dict[str, Any]) -> Any:
-        kind = "http.response.zerocopysend"
         try:
             fd = message["file"].fileno()
         except (KeyError, AttributeError, OSError):
-            raise ApplicationError(f"{kind}: file must be open and have a descriptor") from None
+            raise ApplicationError("file must be open and have a descriptor") from None
         is_last = not message.get("more_body", False)
         offset, count = message.get("offset"), message.get("count")
         for value in (offset, count):
             if value is not None and (type(value) is not int or value < 0):
-                raise ApplicationError(f"{kind}: offset and count must be non-negative ints")
+                raise ApplicationError("offset and count must be non-negative ints")
         facts = os.fstat(fd)
         if not stat.S_ISREG(facts.st_mode):
             return self._copy(os.dup(fd), count, is_last)
@@ -179,8 +183,8 @@ def _checked(message: Any) -> dict[str, Any]:
     raise ApplicationError(f"a message must be a dict, found {type(message).__name__}")
 
 
-def _pairs(kind: str, fields: Any) -> list[tuple[bytes, bytes]]:
+def _pairs(fields: Any) -> list[tuple[bytes, bytes]]:
     try:
         return [(name, value) for name, value in fields]
     except (TypeError, ValueError):
-        raise ApplicationError(f"{kind}: headers must be pairs of bytes") from None
+        raise ApplicationError("headers must be pairs of bytes") from None
