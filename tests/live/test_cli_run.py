@@ -244,3 +244,26 @@ def test_a_socket_handed_over_as_a_descriptor(place: Path) -> None:
         finally:
             process.kill()
             process.wait()
+
+
+def test_a_socket_that_systemd_passes(place: Path) -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        # As systemd does it: the socket is descriptor 3, and the variables name the very process that serves.
+        script = 'export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=web; exec "$@"'
+        command = ["sh", "-c", script, "sh", *command_for("x")[:-4], "asgi_site:app", "--bind", "systemd:web"]
+        process = subprocess.Popen(
+            command,
+            cwd=place,
+            env=child_environment(),
+            close_fds=False,
+            preexec_fn=lambda: os.dup2(listening.fileno(), 3, inheritable=True),
+        )
+        try:
+            assert httpx.get(f"http://127.0.0.1:{listening.getsockname()[1]}", timeout=20).text == "asgi"
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+            process.wait()

@@ -35,6 +35,7 @@ cdef class HttpCall(Steps):
     cdef bint _is_stopped
 
     cpdef begin(self, AsgiGateway gateway, Request request, Response response)
+    cdef Body _body(self)
     cdef object _failed(self, object error)
     cdef _left_open(self)
     cdef _answer_error(self, object error)

@@ -6,7 +6,6 @@ Never here: what an event or a message means (``body``, ``answer``).
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import sys
 from contextvars import Context, copy_context
@@ -27,9 +26,9 @@ from torana.gateway.options import GatewayOptions
 
 _log = logging.getLogger("torana.error")
 
+_Task: Any = asyncio.Task
+#: A task may start at once instead of in the loop's next turn.
 _HAS_EAGER = sys.version_info >= (3, 12)
-#: Starts at once instead of in the loop's next turn, where Python can do that.
-_EagerTask: Any = functools.partial(asyncio.Task, eager_start=True)  # type: ignore[call-arg,unused-ignore]
 
 
 class AsgiGateway(Gateway):
@@ -75,9 +74,9 @@ class AsgiGateway(Gateway):
         if self._make_task is not None:
             call.task = self._make_task(call, context=context)
         elif _HAS_EAGER:
-            call.task = _EagerTask(call, loop=self._loop, name="torana-request", context=context)
+            call.task = _Task(call, loop=self._loop, name="torana-request", context=context, eager_start=True)
         else:
-            call.task = asyncio.Task(call, loop=self._loop, name="torana-request", context=context)
+            call.task = _Task(call, loop=self._loop, name="torana-request", context=context)
 
 
 class HttpCall(Steps):
@@ -91,7 +90,8 @@ class HttpCall(Steps):
         self.gateway = gateway
         self.request = request
         self.response = response
-        self.body: Body = new_body(request, response)
+        #: Made when the application first asks for an event; many never do.
+        self.body: Body | None = None
         self.reply: Answer = new_answer(response, gateway.is_debug)
         self.task: Any = None
         self._inner: Any = None
@@ -100,13 +100,15 @@ class HttpCall(Steps):
     # Told by the channel
 
     def body_arrived(self) -> None:
-        self.body.wake()
+        if self.body is not None:
+            self.body.wake()
 
     def drained(self) -> None:
         self.reply.wake()
 
     def disconnected(self) -> None:
-        self.body.wake()
+        if self.body is not None:
+            self.body.wake()
         self.reply.wake()
 
     def stop(self) -> None:
@@ -116,13 +118,24 @@ class HttpCall(Steps):
                 self.task.cancel()
         else:
             self._is_stopped = True
-            self.body.stop()
+            self._body().stop()
+
+    # What the application is called with
+
+    def receive(self) -> Any:
+        """Awaitable of the next event."""
+        return self._body().receive()
+
+    def _body(self) -> Body:
+        if self.body is None:
+            self.body = new_body(self.request, self.response)
+        return self.body
 
     # The task's steps
 
     def _call(self) -> Any:
         gateway = self.gateway
-        return gateway.app(gateway.describer.http_scope(self.request), self.body.receive, self.reply.send)
+        return gateway.app(gateway.describer.http_scope(self.request), self.receive, self.reply.send)
 
     def _ended(self, error: BaseException | None, result: Any) -> BaseException | None:
         """See to it that the exchange ends with the application."""

@@ -52,17 +52,19 @@ class Describer:
         """A fresh scope for one request."""
         head = request.head
         endpoints = request.endpoints
+        # None of them has anything to say; one dict, of this scope alone, serves all.
+        nothing: dict[str, Any] = {}
         extensions: dict[str, Any] = {
-            "http.response.early_hint": {},
-            "http.response.pathsend": {},
-            "http.response.zerocopysend": {},
+            "http.response.early_hint": nothing,
+            "http.response.pathsend": nothing,
+            "http.response.zerocopysend": nothing,
         }
         if head.version != "1.0":
-            extensions["http.response.trailers"] = {}
+            extensions["http.response.trailers"] = nothing
         if endpoints.tls is not None:
             extensions["tls"] = endpoints.tls.copy()
         if self._is_debug:
-            extensions["http.response.debug"] = {}
+            extensions["http.response.debug"] = nothing
         scope = self._template_of(endpoints).copy()
         scope["asgi"] = self._asgi.copy()
         if head.version != "1.1":
