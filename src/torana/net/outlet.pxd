@@ -11,6 +11,22 @@ cdef extern from "<sys/socket.h>" nogil:
 cdef inline Py_ssize_t _send(int fd, bytes data, Py_ssize_t offset) noexcept:
     return c_send(fd, PyBytes_AS_STRING(data) + offset, PyBytes_GET_SIZE(data) - offset, 0)
 
+cdef extern from "<sys/uio.h>" nogil:
+    cdef struct iovec:
+        void* iov_base
+        size_t iov_len
+    ssize_t c_writev "writev" (int fd, const iovec* pieces, int count)
+
+cdef inline Py_ssize_t _send3(int fd, bytes head, bytes data, bytes tail) noexcept:
+    cdef iovec pieces[3]
+    pieces[0].iov_base = PyBytes_AS_STRING(head)
+    pieces[0].iov_len = PyBytes_GET_SIZE(head)
+    pieces[1].iov_base = PyBytes_AS_STRING(data)
+    pieces[1].iov_len = PyBytes_GET_SIZE(data)
+    pieces[2].iov_base = PyBytes_AS_STRING(tail)
+    pieces[2].iov_len = PyBytes_GET_SIZE(tail)
+    return c_writev(fd, pieces, 3)
+
 cdef inline bint _would_block() noexcept:
     return errno == EAGAIN or errno == EINTR
 
@@ -39,6 +55,7 @@ cdef class Outlet(Watched):
     cdef public Py_ssize_t _low
     cdef public bint _closes_when_drained
     cdef public bint _was_full
+    cdef public bint _gathers
     cdef long long _accepted
     cdef double _last_progress
     cdef bint _is_watched
@@ -48,6 +65,8 @@ cdef class Outlet(Watched):
 
     cpdef write(self, object data)
     cpdef write_framed(self, bytes head, object data, bytes tail)
+    cdef _write_gathered(self, bytes head, object data, bytes tail)
+    cdef Py_ssize_t _gather(self, bytes head, object data, bytes tail) except -2
     cpdef write_file(self, int fd, long long offset, long long count)
     cpdef flush(self)
     cpdef bint is_full(self) except -1

@@ -23,7 +23,9 @@ except ImportError:
     from torana.base import uncompiled as cython
 
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
-#: Body pieces below this size are joined into one send rather than handed over one by one.
+#: From this size on data is not copied next to its head: one system call gathers both.
+_GATHER_BYTES = 8 * 1024
+#: Where it cannot gather (TLS), pieces below this size are joined rather than handed over one by one.
 _JOIN_BYTES = 128 * 1024
 _FILE_STEP = 1024 * 1024
 #: Steps of a file sent in a row: a fast reader of a large file must not keep the loop to itself.
@@ -68,6 +70,8 @@ class Outlet(Watched):
         self._low = low
         self._closes_when_drained = False
         self._was_full = False
+        #: Whether one call can send several pieces.
+        self._gathers = True
         # Pace: bytes the kernel took since something waits, when the peer last took some, and how the kernel's
         # buffer stood at the first look and at the last one.
         self._accepted = 0
@@ -100,14 +104,36 @@ class Outlet(Watched):
 
     def write_framed(self, head: bytes, data: Any, tail: bytes) -> None:
         """Send three parts in a row, without copying a large middle one more often than needed."""
-        if not self._queue and len(data) < _JOIN_BYTES:
-            self.write(b"".join((head, data, tail)))
+        if self.is_closed or self._is_lost:
             return
-        if head:
-            self.write(head)
-        self.write(data)
-        if tail:
-            self.write(tail)
+        size = len(data)
+        if self._queue or (not self._gathers and size >= _JOIN_BYTES):
+            for part in (head, data, tail):
+                if part:
+                    self.write(part)
+        elif size < _GATHER_BYTES or not self._gathers:
+            self.write(b"".join((head, data, tail)))
+        else:
+            self._write_gathered(head, data, tail)
+
+    def _write_gathered(self, head: bytes, data: Any, tail: bytes) -> None:
+        sent = self._gather(head, data, tail)
+        if sent < 0:
+            return
+        for part in (head, data, tail):
+            size = len(part)
+            if sent >= size:
+                sent -= size
+                continue
+            if type(part) is not bytes:
+                part = bytes(memoryview(part)[sent:])
+                size -= sent
+                sent = 0
+            if not self._queue:
+                self._begin_blocked()
+                self._offset = sent
+            self._enqueue(part, size - sent)
+            sent = 0
 
     def write_file(self, fd: int, offset: int, count: int) -> None:
         """Send part of a file; the transport closes ``fd``. A file that ends early cuts the connection."""
@@ -222,6 +248,24 @@ class Outlet(Watched):
                 return -1
         try:
             return self.sock.send(memoryview(data)[offset:] if offset else data)
+        except _WOULD_BLOCK:
+            return 0
+        except OSError:
+            self.lose_soon()
+            return -1
+
+    def _gather(self, head: bytes, data: Any, tail: bytes) -> int:
+        """Like ``send_some`` for three pieces at once; only on a plain socket."""
+        if cython.compiled and type(data) is bytes:
+            sent: int = _send3(self.fd, head, data, tail)
+            if sent >= 0:
+                return sent
+            if _would_block():
+                return 0
+            self.lose_soon()
+            return -1
+        try:
+            return self.sock.sendmsg((head, data, tail))
         except _WOULD_BLOCK:
             return 0
         except OSError:

@@ -44,6 +44,7 @@ class TlsTransport(Transport):
         Transport.__init__(self, sock, poller, read_bytes, high, low)
         self._contexts = contexts
         self._endpoints = endpoints
+        self._gathers = False
         self.is_shaking = True
         #: The SSLSocket, and the object inside it.
         self._secured: Any = None

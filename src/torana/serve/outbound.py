@@ -15,8 +15,8 @@ from torana.serve import timeouts
 from torana.serve.ending import Ending
 from torana.serve.phases import BODY, DISCARD, IDLE
 
-#: Bodies up to this size travel in one piece with their head.
-_JOIN_BYTES = 64 * 1024
+#: Bodies up to this size are copied into one piece with their head.
+_JOIN_BYTES = 8 * 1024
 
 
 class Outbound(Ending):
