@@ -74,7 +74,9 @@ class AsgiGateway(Gateway):
         if self._make_task is not None:
             call.task = self._make_task(call, context=context)
         elif _HAS_EAGER:
-            call.task = _Task(call, loop=self._loop, name="torana-request", context=context, eager_start=True)
+            task = _Task(call, loop=self._loop, name="torana-request", context=context, eager_start=True)
+            if not task.done():
+                call.task = task
         else:
             call.task = _Task(call, loop=self._loop, name="torana-request", context=context)
 
