@@ -103,8 +103,7 @@ class Server:
         self._poller.attach(loop)
         self._poller.on_tick.append(self._tick)
         for listener in self._listeners:
-            contexts = self._contexts if listener.tls or self._contexts is not None else None
-            acceptor = Acceptor(listener, self._poller, site, self.crowd, self._net.transport, contexts)
+            acceptor = Acceptor(listener, self._poller, site, self.crowd, self._net.transport, self._contexts)
             self._acceptors.append(acceptor)
             acceptor.open()
         self._stopping = loop.create_task(self._stop_in_order(), name="torana-stop")
