@@ -16,16 +16,16 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "edge": ("base", "wire", "net", "exchange"),
     "serve": ("base", "wire", "net", "exchange", "gateway", "edge"),
     "process": ("base", "net", "serve"),
-    # The shape of an address and of a plan are values: config reads the one and fills the other.
-    "config": ("base", "net.address", "process.plan"),
+    # The shape of an address and of the options are values: config reads the one and fills the other.
+    "config": ("base", "net.address", "process.options"),
     "cli": ("base", "config", "process"),
     "testing": ("base", "wire", "net", "exchange", "gateway", "edge", "serve", "process", "config"),
 }
 
-#: Of every floor below, config (which fills them) and the plan (which carries them to the worker) may import the
-#: declarations of what can be set.
+#: Of every floor below, config (which fills them) and the options of a run (which carry them to the worker) may import
+#: the declarations of what can be set.
 DECLARATIONS = ("options", "limits")
-CARRIERS = ("torana.config", "torana.process.plan")
+CARRIERS = ("torana.config", "torana.process.options")
 
 #: The supervisor never loads an application; its worker does.
 WORKER = "torana.process.worker"

@@ -21,18 +21,18 @@ def command(ctx: click.Context, /, app: str | None, **_: object) -> None:
     application cannot be loaded. Nothing is bound and no request is served.
     """
     settings = check(gather(said_app(app) + said(ctx)))
-    plan = assemble(settings)
+    options = assemble(settings)
     from torana.process.worker import load_application
 
-    application = load_application(plan.application)
+    application = load_application(options.application)
     rows = [
         ("application", f"{application.name} ({application.found})"),
         ("interface", f"{application.interface}: {application.why}"),
-        *[("listens on", address) for address in addresses(plan)],
-        ("workers", str(plan.process.workers)),
-        *([("threads", str(plan.gateway.threads or "auto"))] if application.interface == "wsgi" else []),
-        ("event loop", plan.process.loop),
-        *[(name, f"{value} (default {default})") for name, value, default in changed_limits(plan)],
+        *[("listens on", address) for address in addresses(options)],
+        ("workers", str(options.process.workers)),
+        *([("threads", str(options.gateway.threads or "auto"))] if application.interface == "wsgi" else []),
+        ("event loop", options.process.loop),
+        *[(name, f"{value} (default {default})") for name, value, default in changed_limits(options)],
     ]
     origins = [chosen.origin for chosen in settings.chosen.values()]
     sources = sorted({origin.place.partition(", line")[0] for origin in origins if origin.rank is Rank.FILE})
@@ -40,5 +40,5 @@ def command(ctx: click.Context, /, app: str | None, **_: object) -> None:
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"{name:<{width}}  {value}")
-    for notice in plan.notices:
+    for notice in options.notices:
         print(f"Note: {notice}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from torana.cli.flags import SettingsCommand, said, said_app
-from torana.config.assemble import plan_from
+from torana.config.assemble import run_options
 from torana.config.sources import gather
 
 #: What the command stands for, whatever a file or a variable says.
@@ -23,9 +23,9 @@ def command(ctx: click.Context, /, app: str | None, **_: object) -> None:
     One worker, a reload whenever a file changes, errors shown on the page. Everything else is as in torana run.
     """
     gathered = gather(said_app(app) + said(ctx), commanded=COMMANDED, preferred=PREFERRED, command="torana dev")
-    plan = plan_from(gathered)
-    if not plan.reload.is_on:
+    options = run_options(gathered)
+    if not options.reload.is_on:
         raise click.UsageError("torana dev without reloading is torana run", ctx)
     from torana.process.reload import run_reloading
 
-    run_reloading(plan)
+    run_reloading(options)

@@ -13,11 +13,11 @@ from types import TracebackType
 from typing import Any
 
 from torana.base.errors import ConfigError
-from torana.config.assemble import plan_from
+from torana.config.assemble import run_options
 from torana.config.origin import Origin, Rank, Said
 from torana.config.settings import BY_NAME, nearest
 from torana.config.sources import Gathered, gather
-from torana.process.plan import Plan
+from torana.process.options import RunOptions
 
 
 def run(app: Any, **settings: Any) -> None:
@@ -28,17 +28,17 @@ def run(app: Any, **settings: Any) -> None:
     Returns when stopped as asked. Raises ``torana.base.errors.ToranaError``: a bad setting, an application that
     cannot be loaded, an address that cannot be bound.
     """
-    plan = plan_from(gather(_said("torana.run", app, settings)))
-    if plan.reload.is_on:
+    options = run_options(gather(_said("torana.run", app, settings)))
+    if options.reload.is_on:
         if not isinstance(app, str):
             raise ConfigError("reload (torana.run): the application must be named, as in 'module:attribute'")
         from torana.process.reload import run_reloading
 
-        run_reloading(plan)
+        run_reloading(options)
         return
     from torana.process.worker import run_single
 
-    run_single(plan, given=None if isinstance(app, str) else app)
+    run_single(options, given=None if isinstance(app, str) else app)
 
 
 class Server:
@@ -53,7 +53,7 @@ class Server:
 
     def __init__(self, app: Any, **settings: Any) -> None:
         self._app = app
-        self._plan = _plan_of(app, settings)
+        self._options = _options_of(app, settings)
         self._serving: Any = None
 
     @property
@@ -70,9 +70,9 @@ class Server:
         """Start the application up and accept; raises ``LoadError`` or ``BindError``."""
         from torana.process.worker import Serving, given_application, load_application
 
-        options = self._plan.application
+        options = self._options.application
         application = load_application(options) if isinstance(self._app, str) else given_application(self._app, options)
-        serving = Serving(self._plan, application)
+        serving = Serving(self._options, application)
         await serving.start()
         self._serving = serving
 
@@ -93,17 +93,17 @@ class Server:
         await self.stop()
 
 
-def _plan_of(app: Any, settings: Mapping[str, Any]) -> Plan:
+def _options_of(app: Any, settings: Mapping[str, Any]) -> RunOptions:
     gathered = Gathered()
     for said in _said("torana.Server", app, settings):
         gathered.add(said)
     preferred: dict[str, Any] = {"port": 0, "access_log": False, "timeout_graceful": 1, "timeout_cancel": 1}
     for name, raw in preferred.items():
         gathered.add(Said(name, raw, Origin(Rank.CUSTOM, "torana.Server")))
-    plan = plan_from(gathered)
-    if plan.reload.is_on:
+    options = run_options(gathered)
+    if options.reload.is_on:
         raise ConfigError("reload (torana.Server): only torana.run and the command can reload")
-    return replace(plan, process=replace(plan.process, pid_file=None))
+    return replace(options, process=replace(options.process, pid_file=None))
 
 
 def _said(who: str, app: Any, settings: Mapping[str, Any]) -> list[Said]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from torana.cli.flags import SettingsCommand, said, said_app
-from torana.config.assemble import plan_from
+from torana.config.assemble import run_options
 from torana.config.sources import gather
 
 
@@ -18,12 +18,12 @@ def command(ctx: click.Context, /, app: str | None, **_: object) -> None:
     APP is module:attribute, module, or a .py file; without it the current directory is searched. Each setting can
     also be a key of torana.toml or of [tool.torana] in pyproject.toml, and a variable: --log-level is TORANA_LOG_LEVEL.
     """
-    plan = plan_from(gather(said_app(app) + said(ctx)))
-    if plan.reload.is_on:
+    options = run_options(gather(said_app(app) + said(ctx)))
+    if options.reload.is_on:
         from torana.process.reload import run_reloading
 
-        run_reloading(plan)
+        run_reloading(options)
         return
     from torana.process.worker import run_single
 
-    run_single(plan)
+    run_single(options)

@@ -1,4 +1,4 @@
-"""From checked settings to the ``Plan``: each value into the option it fills, and the few that must be combined."""
+"""From checked settings to ``RunOptions``: each value into the option it fills, and the few that must be combined."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from torana.config.setting import option_at
 from torana.config.settings import BY_NAME, SETTINGS
 from torana.config.sources import Gathered
 from torana.net.options import TlsOptions
-from torana.process.plan import Plan
+from torana.process.options import RunOptions
 
 
-def plan_from(gathered: Gathered) -> Plan:
-    """Check what was said and make the plan of it; raises ``ConfigError``."""
+def run_options(gathered: Gathered) -> RunOptions:
+    """Check what was said and make the options of it; raises ``ConfigError``."""
     return assemble(check(gathered))
 
 
-def assemble(settings: Settings) -> Plan:
-    """The plan that checked settings mean; raises ``ConfigError`` where they contradict each other."""
+def assemble(settings: Settings) -> RunOptions:
+    """The options that checked settings mean; raises ``ConfigError`` where they contradict each other."""
     notices = list(settings.notices)
     tree = _tree_of_options(settings)
     tree["process"]["systemd"] = settings.systemd
@@ -36,12 +36,12 @@ def assemble(settings: Settings) -> Plan:
         notices.append("workers = auto: this version runs one worker")
     _move_neighbours(settings, tree)
     _spread_max_requests(settings, tree)
-    filled: Plan = _filled(Plan(notices=tuple(notices)), tree)
+    filled: RunOptions = _filled(RunOptions(notices=tuple(notices)), tree)
     return filled
 
 
 def _tree_of_options(settings: Settings) -> dict[str, Any]:
-    """The options that were said, nested as the plan is."""
+    """The options that were said, nested as the options are."""
     tree: dict[str, Any] = {"net": {}, "process": {}, "serve": {}}
     for setting in SETTINGS:
         if not setting.fills or not settings.is_set(setting.name):
@@ -112,20 +112,20 @@ def _spread_max_requests(settings: Settings, tree: dict[str, Any]) -> None:
         tree["serve"].setdefault("bounds", {})["max_requests"] = count + random.randint(0, jitter)
 
 
-def changed_limits(plan: Plan) -> list[tuple[str, str, str]]:
+def changed_limits(options: RunOptions) -> list[tuple[str, str, str]]:
     """The timers and bounds that differ from their defaults: (name, value, default), as text."""
     changed = []
     for setting in SETTINGS:
         if setting.section in ("Timeouts", "Limits") and setting.fills:
-            value = option_at(plan, setting.fills)
+            value = option_at(options, setting.fills)
             if value != setting.default_value:
                 changed.append((setting.name, setting.show(value), setting.show(setting.default_value)))
     return changed
 
 
-def addresses(plan: Plan) -> list[str]:
-    """Where a plan listens, as URLs."""
+def addresses(options: RunOptions) -> list[str]:
+    """Where a server with these options listens, as URLs."""
     from torana.net.address import parse_address
 
-    is_tls = plan.net.listen.tls is not None
-    return [parse_address(bind).describe(is_tls=is_tls) for bind in plan.net.listen.binds]
+    is_tls = options.net.listen.tls is not None
+    return [parse_address(bind).describe(is_tls=is_tls) for bind in options.net.listen.binds]

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from torana.config.kinds import Kind
 from torana.net.options import ListenOptions, NetOptions, TlsOptions
-from torana.process.plan import Plan
+from torana.process.options import RunOptions
 
 
 class _FromOption:
@@ -23,7 +23,7 @@ class Setting:
     """One thing a deployer may say; flag, variable, file key, help and reference page all come from here.
 
     ``name`` is the file key ("timeout_keep_alive"), spelt with dashes as a flag and with TORANA_ as a variable.
-    ``fills`` is the option it becomes, as a path from ``Plan`` ("serve.timeouts.keep_alive_s"); "" if ``assemble``
+    ``fills`` is the option it becomes, a path from ``RunOptions`` ("serve.timeouts.keep_alive_s"); "" if ``assemble``
     combines it with others. ``also``: other spellings of the flag. ``prefixed``: spellings whose value gets a prefix.
     ``unset`` says what happens without a value, where the default is None or stands for a calculation.
     """
@@ -55,7 +55,7 @@ class Setting:
     @property
     def default_value(self) -> Any:
         """The value if nobody says anything."""
-        return option_at(_plan_of_defaults(), self.fills) if self.default is FROM_OPTION else self.default
+        return option_at(_options_of_defaults(), self.fills) if self.default is FROM_OPTION else self.default
 
     def show(self, value: Any) -> str:
         """A value as a person would write it; a secret stays one."""
@@ -71,15 +71,15 @@ def table(section: str, *settings: Setting) -> tuple[Setting, ...]:
     return tuple(replace(setting, section=section) for setting in settings)
 
 
-def option_at(plan: Plan, path: str) -> Any:
+def option_at(options: RunOptions, path: str) -> Any:
     """The option that a path such as "serve.timeouts.keep_alive_s" leads to."""
-    value: Any = plan
+    value: Any = options
     for name in path.split("."):
         value = getattr(value, name)
     return value
 
 
 @cache
-def _plan_of_defaults() -> Plan:
-    """A plan whose every branch exists, TLS too."""
-    return Plan(net=NetOptions(listen=ListenOptions(tls=TlsOptions(certfile=""))))
+def _options_of_defaults() -> RunOptions:
+    """Options whose every branch exists, TLS too."""
+    return RunOptions(net=NetOptions(listen=ListenOptions(tls=TlsOptions(certfile=""))))

@@ -1,4 +1,4 @@
-"""The child of a development server: warmed up, then told a plan, then a worker until it is told to stop.
+"""The child of a development server: warmed up, then told its options, then a worker until it is told to stop.
 
 ``main`` is the child's side, ``Child`` the parent's. They speak over one socket: the parent sends one order, the child
 answers with one line a happening. When the socket closes, the other side is gone.
@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 from torana.base.errors import LoadError, ToranaError
 from torana.process.exit_codes import exit_code_of
-from torana.process.plan import Plan
+from torana.process.options import RunOptions
 
 #: What a child says; READY is followed by what the next child may import ahead.
 READY, BROKEN = "ready", "broken"
@@ -29,9 +29,9 @@ _LENGTH = struct.Struct("!I")
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a child shall serve: a plan, or instead of its application the reason why there is none."""
+    """What a child shall serve: options, or instead of its application the reason why there is none."""
 
-    plan: Plan
+    options: RunOptions
     failure: str | None = None
 
 
@@ -167,16 +167,16 @@ def _work(order: Order, channel: socket.socket) -> int:
     from torana.process.worker import logger
 
     try:
-        failure = order.failure or _serve(order.plan, channel, None)
+        failure = order.failure or _serve(order.options, channel, None)
         if failure is not None:
-            _serve(order.plan, channel, failure)
+            _serve(order.options, channel, failure)
     except ToranaError as error:
         logger.error("%s", error)
         return exit_code_of(error)
     return 0
 
 
-def _serve(plan: Plan, channel: socket.socket, failure: str | None) -> str | None:
+def _serve(options: RunOptions, channel: socket.socket, failure: str | None) -> str | None:
     """Serve until told to stop; returns why the application could not be loaded, or None."""
     from torana.process.worker import Serving, failed_application, imported, logger, run_single
 
@@ -187,13 +187,13 @@ def _serve(plan: Plan, channel: socket.socket, failure: str | None) -> str | Non
         asyncio.get_running_loop().add_reader(channel.fileno(), serving.request_stop)
 
     # Copies, so that the page can still be served after a failed attempt has closed its sockets.
-    binds = tuple(f"fd:{os.dup(int(bind.removeprefix('fd:')))}" for bind in plan.net.listen.binds)
-    plan = replace(plan, net=replace(plan.net, listen=replace(plan.net.listen, binds=binds)))
+    binds = tuple(f"fd:{os.dup(int(bind.removeprefix('fd:')))}" for bind in options.net.listen.binds)
+    options = replace(options, net=replace(options.net, listen=replace(options.net.listen, binds=binds)))
     if failure is not None:
-        plan = replace(plan, gateway=replace(plan.gateway, lifespan="off"))
+        options = replace(options, gateway=replace(options.gateway, lifespan="off"))
     application = None if failure is None else failed_application(failure)
     try:
-        run_single(plan, application=application, is_announced=False, when_ready=when_ready)
+        run_single(options, application=application, is_announced=False, when_ready=when_ready)
     except LoadError as error:
         logger.error("%s", error)
         return str(error)

@@ -12,7 +12,7 @@ import sys
 from typing import Any
 
 from torana.base.errors import ConfigError
-from torana.process.plan import LogOptions
+from torana.process.options import LogOptions
 
 _COLORS = {"DEBUG": "2", "INFO": "36", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 

@@ -21,8 +21,8 @@ from types import FrameType
 from torana.net.listener import Listener, open_listeners
 from torana.process.child import BROKEN, READY, Child, Order
 from torana.process.log import set_up_log
+from torana.process.options import RunOptions
 from torana.process.pid_file import pid_file
-from torana.process.plan import Plan
 from torana.process.watch import Watcher
 
 logger = logging.getLogger("torana")
@@ -33,20 +33,20 @@ _KILL_S = 3.0
 _STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP")
 
 
-def run_reloading(plan: Plan) -> None:
+def run_reloading(options: RunOptions) -> None:
     """Serve and reload until a signal stops it. Raises ``BindError`` or ``ConfigError``."""
-    set_up_log(plan.log)
-    if plan.process.umask is not None:
-        os.umask(plan.process.umask)
-    with pid_file(plan.process.pid_file), _listening(plan) as listeners:
-        for notice in plan.notices:
+    set_up_log(options.log)
+    if options.process.umask is not None:
+        os.umask(options.process.umask)
+    with pid_file(options.process.pid_file), _listening(options) as listeners:
+        for notice in options.notices:
             logger.warning("%s", notice)
-        Reloader(plan, listeners).run()
+        Reloader(options, listeners).run()
 
 
 @contextlib.contextmanager
-def _listening(plan: Plan) -> Iterator[list[Listener]]:
-    listeners = open_listeners(plan.net.listen, dict(plan.process.systemd))
+def _listening(options: RunOptions) -> Iterator[list[Listener]]:
+    listeners = open_listeners(options.net.listen, dict(options.process.systemd))
     try:
         yield listeners
     finally:
@@ -57,18 +57,18 @@ def _listening(plan: Plan) -> Iterator[list[Listener]]:
 class Reloader:
     """Keeps one child serving the newest code that there is."""
 
-    def __init__(self, plan: Plan, listeners: list[Listener]) -> None:
+    def __init__(self, options: RunOptions, listeners: list[Listener]) -> None:
         self._listeners = listeners
         self._fds = tuple(listener.fileno() for listener in listeners)
         binds = tuple(f"fd:{fd}" for fd in self._fds)
-        # What the parent sees to is taken from the child's plan.
-        self._plan = replace(
-            plan,
-            net=replace(plan.net, listen=replace(plan.net.listen, binds=binds)),
-            process=replace(plan.process, pid_file=None, systemd=()),
+        # What the parent sees to is taken from the child's options.
+        self._options = replace(
+            options,
+            net=replace(options.net, listen=replace(options.net.listen, binds=binds)),
+            process=replace(options.process, pid_file=None, systemd=()),
             notices=(),
         )
-        self._watcher = Watcher(plan.reload)
+        self._watcher = Watcher(options.reload)
         self._selector = selectors.DefaultSelector()
         self._signals, self._signalled = socket.socketpair()
         #: What the application imported of the known frameworks, for the spare to import ahead.
@@ -113,7 +113,7 @@ class Reloader:
         """Have the current child serve the application, or the page that tells of a failure."""
         self._is_ready = False
         self._began = time.monotonic()
-        self._current.order(Order(self._plan, failure))
+        self._current.order(Order(self._options, failure))
         self._selector.register(self._current, selectors.EVENT_READ)
 
     def _replace_current(self, failure: str | None = None) -> None:
@@ -201,7 +201,7 @@ class Reloader:
         if self._spare is not None:
             self._spare.kill()
             self._spare.wait(_KILL_S)
-        timeouts = self._plan.serve.timeouts
+        timeouts = self._options.serve.timeouts
         deadline = time.monotonic() + timeouts.graceful_s + timeouts.cancel_s + _KILL_S
         children = [self._current, *(child for child, _ in self._retired)]
         for child in children:

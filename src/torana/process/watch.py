@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from fnmatch import fnmatch
 
-from torana.process.plan import ReloadOptions
+from torana.process.options import ReloadOptions
 
 #: Least time between two looks; a large tree is looked at less often, so that looking stays below a tenth of one CPU.
 _PAUSE_S = 0.12

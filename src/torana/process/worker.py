@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import Any
 
 from torana.process.log import set_up_log
+from torana.process.options import RunOptions
 from torana.process.pid_file import pid_file
-from torana.process.plan import Plan
 from torana.process.signals import Hearing, stop_while_loading
 from torana.serve.application import (
     Application,
@@ -53,8 +53,8 @@ class Serving:
     Also what signals are told to; a stop that comes while it starts cancels the start.
     """
 
-    def __init__(self, plan: Plan, application: Application) -> None:
-        self._plan = plan
+    def __init__(self, options: RunOptions, application: Application) -> None:
+        self._options = options
         self._application = application
         self._server: Server | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -65,9 +65,9 @@ class Serving:
 
         Raises ``BindError``, ``LoadError`` or ``ConfigError``.
         """
-        plan = self._plan
+        options = self._options
         self._server = server = Server(
-            self._application, plan.net, plan.serve, plan.gateway, environ_fds=dict(plan.process.systemd)
+            self._application, options.net, options.serve, options.gateway, environ_fds=dict(options.process.systemd)
         )
         self._starting = asyncio.ensure_future(server.start())
         try:
@@ -113,7 +113,7 @@ class Serving:
 
 
 def run_single(
-    plan: Plan,
+    options: RunOptions,
     *,
     given: Any = None,
     application: Application | None = None,
@@ -126,30 +126,30 @@ def run_single(
     ``given`` is an application object, ``application`` one that is loaded already; without either it is loaded here.
     """
     began = time.monotonic()
-    set_up_log(plan.log)
-    if plan.process.umask is not None:
-        os.umask(plan.process.umask)
+    set_up_log(options.log)
+    if options.process.umask is not None:
+        os.umask(options.process.umask)
     stop_while_loading()
     try:
-        with pid_file(plan.process.pid_file):
+        with pid_file(options.process.pid_file):
             if given is not None:
-                application = given_application(given, plan.application)
+                application = given_application(given, options.application)
             if application is None:
-                application = load_application(plan.application)
-            for notice in plan.notices:
+                application = load_application(options.application)
+            for notice in options.notices:
                 logger.warning("%s", notice)
             began = began if is_announced else 0.0
-            with asyncio.Runner(loop_factory=_loop_factory(plan.process.loop)) as runner:
-                runner.run(_serve(plan, application, began, when_ready))
+            with asyncio.Runner(loop_factory=_loop_factory(options.process.loop)) as runner:
+                runner.run(_serve(options, application, began, when_ready))
     except KeyboardInterrupt:
         # Stopped while loading, before the loop heard signals: as asked.
         logger.info("Stopped before the application was loaded")
 
 
 async def _serve(
-    plan: Plan, application: Application, began: float, when_ready: Callable[[Serving], None] | None
+    options: RunOptions, application: Application, began: float, when_ready: Callable[[Serving], None] | None
 ) -> None:
-    serving = Serving(plan, application)
+    serving = Serving(options, application)
     with Hearing(serving, asyncio.get_running_loop(), logging.INFO if began else logging.DEBUG):
         if not await serving.start():
             return

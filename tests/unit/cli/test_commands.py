@@ -14,7 +14,7 @@ from torana.cli.flags import flags_of
 from torana.config.explain import spellings
 from torana.config.settings import SETTINGS
 from torana.process import reload, worker
-from torana.process.plan import Plan
+from torana.process.options import RunOptions
 
 
 @pytest.fixture(autouse=True)
@@ -30,12 +30,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Plan]]:
-    """The plans that would have been carried out."""
-    plans: list[tuple[str, Plan]] = []
-    monkeypatch.setattr(worker, "run_single", lambda plan, **_: plans.append(("run", plan)))
-    monkeypatch.setattr(reload, "run_reloading", lambda plan: plans.append(("reload", plan)))
-    return plans
+def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, RunOptions]]:
+    """The options that would have been carried out."""
+    carried: list[tuple[str, RunOptions]] = []
+    monkeypatch.setattr(worker, "run_single", lambda options, **_: carried.append(("run", options)))
+    monkeypatch.setattr(reload, "run_reloading", lambda options: carried.append(("reload", options)))
+    return carried
 
 
 @pytest.mark.parametrize(
@@ -50,15 +50,15 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Plan]]:
         ["main:app", "--bind=127.0.0.1:9000"],
     ],
 )
-def test_run_is_the_command_without_a_name(ran: list[tuple[str, Plan]], arguments: list[str]) -> None:
+def test_run_is_the_command_without_a_name(ran: list[tuple[str, RunOptions]], arguments: list[str]) -> None:
     assert cli.invoke(arguments) == 0
-    ((how, plan),) = ran
+    ((how, options),) = ran
     assert how == "run"
-    assert plan.application.target == "main:app"
-    assert plan.net.listen.binds == ("127.0.0.1:9000",)
+    assert options.application.target == "main:app"
+    assert options.net.listen.binds == ("127.0.0.1:9000",)
 
 
-def test_nothing_at_all_runs_what_the_directory_holds(ran: list[tuple[str, Plan]]) -> None:
+def test_nothing_at_all_runs_what_the_directory_holds(ran: list[tuple[str, RunOptions]]) -> None:
     assert cli.invoke([]) == 0
     assert ran[0][1].application.target == ""
 
@@ -76,36 +76,36 @@ UVICORN = (
 )
 
 
-def test_a_gunicorn_command_line_carries_over(ran: list[tuple[str, Plan]]) -> None:
+def test_a_gunicorn_command_line_carries_over(ran: list[tuple[str, RunOptions]]) -> None:
     assert cli.invoke(GUNICORN.split()) == 0
-    plan = ran[0][1]
-    assert plan.net.listen.binds == ("unix:/run/x", "[::1]:80")
-    assert plan.gateway.threads == 4
-    assert (plan.serve.timeouts.graceful_s, plan.serve.timeouts.keep_alive_s) == (9, 3)
-    assert (plan.serve.bounds.connections, plan.serve.bounds.max_requests) == (50, 9)
-    assert (plan.serve.access_log.file, plan.serve.access_log.format) == ("/log", "%(h)s")
-    assert (plan.process.pid_file, plan.process.umask) == ("/run/pid", 0o22)
-    limits = plan.serve.limits
+    options = ran[0][1]
+    assert options.net.listen.binds == ("unix:/run/x", "[::1]:80")
+    assert options.gateway.threads == 4
+    assert (options.serve.timeouts.graceful_s, options.serve.timeouts.keep_alive_s) == (9, 3)
+    assert (options.serve.bounds.connections, options.serve.bounds.max_requests) == (50, 9)
+    assert (options.serve.access_log.file, options.serve.access_log.format) == ("/log", "%(h)s")
+    assert (options.process.pid_file, options.process.umask) == ("/run/pid", 0o22)
+    limits = options.serve.limits
     assert (limits.request_line_bytes, limits.field_count, limits.field_bytes) == (4096, 50, 4096)
 
 
-def test_a_uvicorn_command_line_carries_over(ran: list[tuple[str, Plan]]) -> None:
+def test_a_uvicorn_command_line_carries_over(ran: list[tuple[str, RunOptions]]) -> None:
     assert cli.invoke(UVICORN.split()) == 0
-    plan = ran[0][1]
-    assert plan.net.listen.binds == ("unix:/run/x", "fd:3")
-    assert plan.application.interface == "asgi" and plan.application.is_factory
-    assert plan.serve.identity.headers == (("X-A", "1"), ("X-B", "2"))
-    assert not plan.serve.identity.server_header and not plan.serve.identity.date_header
-    assert not plan.serve.access_log.is_on
-    assert (plan.process.loop, plan.gateway.lifespan, plan.gateway.root_path) == ("asyncio", "on", "/a")
-    assert plan.serve.limits.head_bytes == 9000
+    options = ran[0][1]
+    assert options.net.listen.binds == ("unix:/run/x", "fd:3")
+    assert options.application.interface == "asgi" and options.application.is_factory
+    assert options.serve.identity.headers == (("X-A", "1"), ("X-B", "2"))
+    assert not options.serve.identity.server_header and not options.serve.identity.date_header
+    assert not options.serve.access_log.is_on
+    assert (options.process.loop, options.gateway.lifespan, options.gateway.root_path) == ("asyncio", "on", "/a")
+    assert options.serve.limits.head_bytes == 9000
 
 
-def test_dev_reloads_whatever_the_file_says(place: Path, ran: list[tuple[str, Plan]]) -> None:
+def test_dev_reloads_whatever_the_file_says(place: Path, ran: list[tuple[str, RunOptions]]) -> None:
     (place / "torana.toml").write_text("reload = false\n")
     assert cli.invoke(["dev", "shop:app"]) == 0
-    ((how, plan),) = ran
-    assert how == "reload" and plan.serve.error_pages and plan.process.workers == 1
+    ((how, options),) = ran
+    assert how == "reload" and options.serve.error_pages and options.process.workers == 1
     assert cli.invoke(["shop:app", "--reload"]) == 0
     assert ran[1][0] == "reload"
     assert cli.invoke(["dev", "--no-reload"]) == 2
@@ -136,7 +136,7 @@ REFUSED: list[tuple[str, list[str]]] = [
 
 @pytest.mark.parametrize(("line", "sentences"), REFUSED)
 def test_a_bad_command_line_ends_with_2_and_says_why(
-    capsys: pytest.CaptureFixture[str], ran: list[tuple[str, Plan]], line: str, sentences: list[str]
+    capsys: pytest.CaptureFixture[str], ran: list[tuple[str, RunOptions]], line: str, sentences: list[str]
 ) -> None:
     assert cli.invoke(line.split()) == 2
     said = capsys.readouterr()

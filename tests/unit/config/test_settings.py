@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from torana.config.assemble import plan_from
+from torana.config.assemble import run_options
 from torana.config.explain import spellings
 from torana.config.foreign import FOREIGN
 from torana.config.origin import Origin, Rank, Said
@@ -19,7 +19,7 @@ from torana.config.settings import BY_NAME, SETTINGS, key_of, nearest
 from torana.config.sources import Gathered
 from torana.config.unavailable import HIDDEN
 from torana.net.options import ListenOptions, NetOptions, TlsOptions
-from torana.process.plan import Plan
+from torana.process.options import RunOptions
 
 #: Options that no single setting fills, each with the reason.
 WITHOUT_SETTING = {
@@ -47,7 +47,7 @@ def option_paths(options: Any, prefix: str = "") -> list[str]:
     return paths
 
 
-WHOLE = Plan(net=NetOptions(listen=ListenOptions(tls=TlsOptions(certfile=""))))
+WHOLE = RunOptions(net=NetOptions(listen=ListenOptions(tls=TlsOptions(certfile=""))))
 
 
 def test_every_option_is_filled_by_one_setting() -> None:
@@ -111,7 +111,7 @@ def test_what_is_said_arrives_in_the_option(setting: Setting) -> None:
     if setting.fills.startswith("net.listen.tls"):
         gathered.add(Said("certfile", __file__, Origin(Rank.FLAG, "--certfile")))
         gathered.add(Said("ca_certs", __file__, Origin(Rank.FLAG, "--ca-certs")))
-    value = option_at(plan_from(gathered), setting.fills)
+    value = option_at(run_options(gathered), setting.fills)
     assert value == setting.kind.read(text) or setting.name in ("max_requests", "limit_write_resume")
     assert value != setting.default_value
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from torana.base.errors import ConfigError
-from torana.config.assemble import assemble, plan_from
+from torana.config.assemble import assemble, run_options
 from torana.config.check import Settings, check
 from torana.config.origin import Origin, Rank, Said
 from torana.config.settings import BY_NAME
 from torana.config.sources import gather
-from torana.process.plan import Plan
+from torana.process.options import RunOptions
 
 
 @pytest.fixture(autouse=True)
@@ -31,13 +31,13 @@ def settings(environ: dict[str, str] | None = None, **values: Any) -> Settings:
     return check(gather(flags(**values), environ={} if environ is None else environ))
 
 
-def plan(environ: dict[str, str] | None = None, **values: Any) -> Plan:
-    return plan_from(gather(flags(**values), environ={} if environ is None else environ))
+def options(environ: dict[str, str] | None = None, **values: Any) -> RunOptions:
+    return run_options(gather(flags(**values), environ={} if environ is None else environ))
 
 
 def refusal(environ: dict[str, str] | None = None, **values: Any) -> str:
     with pytest.raises(ConfigError) as refused:
-        plan(environ, **values)
+        options(environ, **values)
     assert refused.value.exit_code == 2
     return str(refused.value)
 
@@ -89,7 +89,7 @@ def test_keys_may_be_spelt_with_dashes_and_lists_as_lists(place: Path) -> None:
     )
     for name in ("a.pem", "a.key"):
         (place / name).write_text("")
-    found = plan(certfile="a.pem")
+    found = options(certfile="a.pem")
     assert found.serve.bounds.body_bytes == 5
     assert found.net.listen.binds == ("127.0.0.1:1", "unix:x")
     assert found.net.listen.tls is not None
@@ -173,7 +173,7 @@ def test_an_empty_variable_is_not_set() -> None:
 
 
 def test_variables_hold_lists() -> None:
-    found = plan({"TORANA_BIND": "127.0.0.1:1,unix:/x", "TORANA_HEADER": "A: b, c\nD: e"})
+    found = options({"TORANA_BIND": "127.0.0.1:1,unix:/x", "TORANA_HEADER": "A: b, c\nD: e"})
     assert found.net.listen.binds == ("127.0.0.1:1", "unix:/x")
     assert found.serve.identity.headers == (("A", "b, c"), ("D", "e"))
 
@@ -195,43 +195,43 @@ def test_variables_hold_lists() -> None:
     ],
 )
 def test_where_to_listen(environ: dict[str, str], values: dict[str, Any], binds: tuple[str, ...]) -> None:
-    assert plan(environ, **values).net.listen.binds == binds
+    assert options(environ, **values).net.listen.binds == binds
 
 
 def test_a_replaced_bind_is_mentioned() -> None:
-    assert "--port replaces the bind of TORANA_BIND" in plan({"TORANA_BIND": "unix:/x"}, port="1").notices
+    assert "--port replaces the bind of TORANA_BIND" in options({"TORANA_BIND": "unix:/x"}, port="1").notices
 
 
 def test_a_kubernetes_service_link_is_no_port() -> None:
-    found = plan({"TORANA_PORT": "tcp://10.0.0.1:80", "TORANA_HOST": "0.0.0.0"})
+    found = options({"TORANA_PORT": "tcp://10.0.0.1:80", "TORANA_HOST": "0.0.0.0"})
     assert found.net.listen.binds == ("0.0.0.0:8000",)
     assert any("Kubernetes" in notice for notice in found.notices)
 
 
 def test_a_misspelt_variable_is_mentioned_and_a_strange_one_is_not() -> None:
-    found = plan({"TORANA_WORKER": "1", "TORANA_SOMETHING_ELSE": "1", "TORANA_PURE": "1"})
+    found = options({"TORANA_WORKER": "1", "TORANA_SOMETHING_ELSE": "1", "TORANA_PURE": "1"})
     assert found.notices == ("TORANA_WORKER is not a setting; did you mean TORANA_WORKERS?",)
 
 
 def test_web_concurrency_is_the_default_of_workers() -> None:
     assert "workers (WEB_CONCURRENCY)" in refusal({"WEB_CONCURRENCY": "4"})
-    assert plan({"WEB_CONCURRENCY": "4"}, workers="1").process.workers == 1
-    assert plan({"WEB_CONCURRENCY": "1"}).process.workers == 1
+    assert options({"WEB_CONCURRENCY": "4"}, workers="1").process.workers == 1
+    assert options({"WEB_CONCURRENCY": "1"}).process.workers == 1
 
 
 def test_workers_auto_is_one_here_and_says_so() -> None:
-    found = plan(workers="auto")
+    found = options(workers="auto")
     assert found.process.workers == 1
     assert any("one worker" in notice for notice in found.notices)
 
 
 def test_no_color() -> None:
-    assert plan({"NO_COLOR": "1"}).log.color == "never"
-    assert plan({"NO_COLOR": "1"}, color="always").log.color == "always"
+    assert options({"NO_COLOR": "1"}).log.color == "never"
+    assert options({"NO_COLOR": "1"}, color="always").log.color == "always"
 
 
 def test_what_systemd_says_is_handed_on() -> None:
-    found = plan({"LISTEN_FDS": "1", "LISTEN_PID": "7"}, bind=("systemd",))
+    found = options({"LISTEN_FDS": "1", "LISTEN_PID": "7"}, bind=("systemd",))
     assert dict(found.process.systemd) == {"LISTEN_FDS": "1", "LISTEN_PID": "7"}
 
 
@@ -264,30 +264,30 @@ def test_commands_stand_above_the_environment_and_prefer_below_the_file(place: P
         preferred={"timeout_graceful": 0.5, "host": "127.0.0.1", "error_pages": True},
         command="torana dev",
     )
-    found = plan_from(gathered)
+    found = run_options(gathered)
     assert found.reload.is_on and found.serve.error_pages
     assert found.serve.timeouts.graceful_s == 9
     assert found.net.listen.binds == ("127.0.0.1:80",), "errors are not shown to the world because a PORT is set"
 
 
 def test_a_default_gives_way_to_its_neighbour() -> None:
-    assert plan(timeout_head="60").serve.timeouts.head_max_s == 60
-    assert plan(timeout_head_max="5").serve.timeouts.head_s == 5
-    assert plan(timeout_head_max="0").serve.timeouts.head_s == 15
-    transport = plan(limit_write_buffer="8k").net.transport
+    assert options(timeout_head="60").serve.timeouts.head_max_s == 60
+    assert options(timeout_head_max="5").serve.timeouts.head_s == 5
+    assert options(timeout_head_max="0").serve.timeouts.head_s == 15
+    transport = options(limit_write_buffer="8k").net.transport
     assert (transport.write_high_bytes, transport.write_low_bytes) == (8192, 2048)
 
 
 def test_max_requests_spreads_by_chance_within_its_jitter() -> None:
-    assert plan(max_requests="1000", max_requests_jitter="0").serve.bounds.max_requests == 1000
-    counts = {plan(max_requests="1000").serve.bounds.max_requests for _ in range(50)}
+    assert options(max_requests="1000", max_requests_jitter="0").serve.bounds.max_requests == 1000
+    counts = {options(max_requests="1000").serve.bounds.max_requests for _ in range(50)}
     assert len(counts) > 1 and min(counts) >= 1000 and max(counts) <= 1100
 
 
 def test_tls_is_off_without_a_certificate_and_filled_with_one(place: Path) -> None:
-    assert plan().net.listen.tls is None
+    assert options().net.listen.tls is None
     (place / "c.pem").write_text("")
-    tls = plan(certfile="c.pem", timeout_tls_handshake="3").net.listen.tls
+    tls = options(certfile="c.pem", timeout_tls_handshake="3").net.listen.tls
     assert tls is not None
     assert (tls.certfile, tls.keyfile, tls.handshake_timeout_s) == ("c.pem", None, 3.0)
 

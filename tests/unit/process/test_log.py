@@ -14,7 +14,7 @@ import pytest
 
 from torana.base.errors import ConfigError
 from torana.process.log import set_up_log
-from torana.process.plan import LogOptions
+from torana.process.options import LogOptions
 
 
 class Terminal(io.StringIO):

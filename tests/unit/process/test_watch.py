@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from torana.process import watch
-from torana.process.plan import ReloadOptions
+from torana.process.options import ReloadOptions
 from torana.process.watch import Watcher
 
 

@@ -1,6 +1,6 @@
-"""The plan: everything a run needs to know, as values. ``config`` makes it, ``process`` carries it out.
+"""The options: everything a run needs to know, as values. ``config`` makes it, ``process`` carries it out.
 
-A plan is frozen, holds no open thing and can be pickled, so it also travels to another process.
+They are frozen, hold no open thing and can be pickled, so they also travel to another process.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class ReloadOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class RunOptions:
     """One run of the server."""
 
     application: ApplicationOptions = field(default_factory=ApplicationOptions)
