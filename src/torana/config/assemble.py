@@ -15,6 +15,10 @@ from torana.net.options import TlsOptions
 from torana.process.options import RunOptions
 
 
+#: Whoever says one of these wants processes that are looked after, even if it is one worker only.
+_SUPERVISED = ("workers", "preload", "max_rss", "max_lifetime")
+
+
 def run_options(gathered: Gathered) -> RunOptions:
     """Check what was said and make the options of it; raises ``ConfigError``."""
     return assemble(check(gathered))
@@ -30,10 +34,7 @@ def assemble(settings: Settings) -> RunOptions:
     tls = listen.pop("tls", {})
     if tls.get("certfile"):
         listen["tls"] = TlsOptions(**tls)
-    if settings["workers"] == 0:
-        # What "auto" comes to while there is one worker only.
-        tree["process"]["workers"] = 1
-        notices.append("workers = auto: this version runs one worker")
+    tree["process"]["is_supervised"] = any(settings.is_set(name) for name in _SUPERVISED)
     _move_neighbours(settings, tree)
     _spread_max_requests(settings, tree)
     filled: RunOptions = _filled(RunOptions(notices=tuple(notices)), tree)

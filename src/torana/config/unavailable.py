@@ -12,19 +12,13 @@ _LATER = "not available yet in this version"
 
 #: Setting -> whether a value is one of those that cannot be had, and what may be said instead.
 _SETTINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "workers": (lambda value: value > 1, "several workers are {later}; leave it out, or say 1"),
     "http": (lambda value: value == "2", "HTTP/2 is {later}; say auto or 1"),
     "interface": (lambda value: value in ("aiohttp", "tornado"), "this interface is {later}"),
-    "user": (bool, "a change of user is {later}; start the server as the user it shall be"),
-    "group": (bool, "a change of group is {later}; start the server as the group it shall be"),
-    "preload": (bool, "preloading is {later}; it needs several workers"),
-    "max_rss": (bool, "a bound on a worker's memory is {later}"),
-    "max_lifetime": (bool, "a bound on a worker's lifetime is {later}"),
     "static": (bool, "serving files is {later}"),
 }
 
 #: Settings of which this version knows no useful value; help and documentation pass over them.
-HIDDEN = frozenset({"user", "group", "preload", "max_rss", "max_lifetime", "static"})
+HIDDEN = frozenset({"static"})
 
 #: Commands that speak to a running server.
 COMMANDS = ("status", "reload", "scale", "stop", "dump")

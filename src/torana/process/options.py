@@ -16,12 +16,31 @@ from torana.serve.options import ServeOptions
 class ProcessOptions:
     """What a deployer may say about the process itself."""
 
+    #: Worker processes; 0 chooses by the CPUs and the memory that are ours ("auto").
     workers: int = 1
+    #: Whether a supervisor starts the workers and looks after them; without one this process serves by itself.
+    is_supervised: bool = False
+    #: Import the application once, in a process that the workers are forked from.
+    preload: bool = False
     #: "auto" (uvloop where it is installed), "asyncio" or "uvloop".
     loop: str = "auto"
     #: Mode bits taken from files the process makes, or None to leave it as it is.
     umask: int | None = None
     pid_file: str | None = None
+    #: Replace a worker that is larger (bytes) or older (seconds) than this; 0 never.
+    max_rss_bytes: int = 0
+    max_lifetime_s: float = 0.0
+    #: Longest a worker may take to become ready; 0 means no bound.
+    boot_s: float = 600.0
+    #: How long a retired worker may go on with the streams it has.
+    retire_s: float = 300.0
+    #: A worker in which nothing moves while work waits is ended after this; 0 never.
+    hang_s: float = 30.0
+    #: Whom the workers run as: names or numbers, or None to stay who we are.
+    user: str | None = None
+    group: str | None = None
+    #: Where commands are heard: "auto" (in the run-time directory), "off", or a path.
+    control_socket: str = "auto"
     #: What systemd said about sockets it passed: LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES, as (name, value).
     systemd: tuple[tuple[str, str], ...] = ()
 

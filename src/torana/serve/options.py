@@ -34,6 +34,10 @@ class Timeouts:
     #: Graceful stop: time for running requests, then time after they were told to end.
     graceful_s: float = 25.0
     cancel_s: float = 3.0
+    #: Between the wish to stop and the moment from which nobody is accepted any more (for load balancers).
+    drain_delay_s: float = 0.0
+    #: Longest the application may take to answer one request, the client's own time not counted.
+    request_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,5 +95,10 @@ class ServeOptions:
     limits: Limits = field(default_factory=Limits)
     identity: Identity = field(default_factory=Identity)
     access_log: AccessLogOptions = field(default_factory=AccessLogOptions)
+    #: A path answered without the application: 200 while this worker takes requests, 503 when it soon will not; ""
+    #: for none.
+    health_path: str = ""
+    #: A path that the application must answer (below 500) before the worker calls itself ready; "" for none.
+    warm_up_path: str = ""
     #: Show the traceback of a failed request to the client (development only).
     error_pages: bool = False

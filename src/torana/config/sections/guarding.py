@@ -79,6 +79,36 @@ TIMEOUTS = table(
         "Graceful stop: time for requests that were told to end.",
         fills="serve.timeouts.cancel_s",
     ),
+    Setting(
+        "drain_delay",
+        duration(),
+        "Graceful stop: time in which connections are still accepted, for load balancers.",
+        fills="serve.timeouts.drain_delay_s",
+    ),
+    Setting(
+        "timeout_request",
+        duration(),
+        "Longest the application may take to answer a request.",
+        fills="serve.timeouts.request_s",
+    ),
+    Setting(
+        "timeout_boot",
+        duration(),
+        "Longest a worker may take to become ready.",
+        fills="process.boot_s",
+    ),
+    Setting(
+        "timeout_retire",
+        duration(),
+        "Longest a replaced worker may go on with its streams.",
+        fills="process.retire_s",
+    ),
+    Setting(
+        "timeout_hang",
+        duration(),
+        "End a worker in which nothing moves for this long while work waits.",
+        fills="process.hang_s",
+    ),
 )
 
 LIMITS = table(

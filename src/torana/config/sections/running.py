@@ -29,11 +29,41 @@ PROCESS = table(
         also=("-m",),
         unset="left as it is",
     ),
-    Setting("user", text(), "User to run as.", default=None, also=("-u",)),
-    Setting("group", text(), "Group to run as.", default=None, also=("-g",)),
-    Setting("preload", switch(), "Import the application once, before the workers start.", default=False),
-    Setting("max_rss", size(), "Replace a worker whose memory grows beyond this.", default=0),
-    Setting("max_lifetime", duration(), "Replace a worker after this time.", default=0.0),
+    Setting(
+        "user", text(), "User to run the workers as.", fills="process.user", also=("-u",), unset="whoever starts it"
+    ),
+    Setting(
+        "group", text(), "Group to run the workers as.", fills="process.group", also=("-g",), unset="the user's own"
+    ),
+    Setting(
+        "preload",
+        switch(),
+        "Import the application once, before the workers start.",
+        fills="process.preload",
+        also=("--preload-app",),
+    ),
+    Setting("max_rss", size(), "Replace a worker whose memory grows beyond this.", fills="process.max_rss_bytes"),
+    Setting("max_lifetime", duration(), "Replace a worker after this time.", fills="process.max_lifetime_s"),
+    Setting(
+        "warm_up",
+        text(),
+        "Path that must be answered (below 500) before a worker is ready.",
+        fills="serve.warm_up_path",
+        unset="none",
+    ),
+    Setting(
+        "health_path",
+        text(),
+        "Path answered without the application: 200, or 503 before a stop.",
+        fills="serve.health_path",
+        unset="none",
+    ),
+    Setting(
+        "control_socket",
+        text(),
+        "Where commands are heard: auto (in the run-time directory), off, or a path.",
+        fills="process.control_socket",
+    ),
     Setting("static", many(text()), "Serve files: ROUTE=DIR; may be given several times.", default=()),
 )
 
