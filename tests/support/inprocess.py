@@ -92,18 +92,20 @@ async def serving(
     identity: dict[str, Any] | None = None,
     gateway: dict[str, Any] | None = None,
     transport: dict[str, Any] | None = None,
+    serve: dict[str, Any] | None = None,
+    server: dict[str, Any] | None = None,
 ) -> AsyncIterator[Serving]:
     """Serve ``app`` on a free port while the block runs; then stop, gracefully for a moment."""
-    server = make_server(
+    made = make_server(
         app, interface, timeouts=timeouts, bounds=bounds, limits=limits, identity=identity, gateway=gateway,
-        transport=transport,
+        transport=transport, serve=serve, server=server,
     )  # fmt: skip
-    await server.start()
+    await made.start()
     try:
-        yield Serving(server)
+        yield Serving(made)
     finally:
-        server.request_abort()
-        await server.finished()
+        made.request_abort()
+        await made.finished()
 
 
 def make_server(
@@ -116,19 +118,24 @@ def make_server(
     identity: dict[str, Any] | None = None,
     gateway: dict[str, Any] | None = None,
     transport: dict[str, Any] | None = None,
+    serve: dict[str, Any] | None = None,
+    server: dict[str, Any] | None = None,
 ) -> Server:
-    """A server that was not started; options by field name."""
+    """A server that was not started; options by field name, ``server``: by that of its constructor's argument."""
     return Server(
         Application(app, interface, "test", "", ""),
         NetOptions(ListenOptions(binds=("127.0.0.1:0",)), TransportOptions(**transport or {})),
         ServeOptions(
-            timeouts=Timeouts(**{"graceful_s": 1.0, "cancel_s": 0.4, "linger_s": 0.3} | (timeouts or {})),
+            timeouts=Timeouts(
+                **{"graceful_s": 1.0, "cancel_s": 0.4, "linger_s": 0.3, "idle_linger_s": 0.1} | (timeouts or {})
+            ),
             bounds=Bounds(**bounds or {}),
             limits=Limits(**limits or {}),
             identity=Identity(**identity or {}),
-            access_log=AccessLogOptions(is_on=False),
+            **{"access_log": AccessLogOptions(is_on=False)} | (serve or {}),
         ),
         GatewayOptions(**{"lifespan": "off"} | (gateway or {})),
+        **server or {},
     )
 
 

@@ -9,6 +9,7 @@ from torana.config.assemble import addresses, assemble, changed_limits
 from torana.config.check import check
 from torana.config.origin import Rank
 from torana.config.sources import gather
+from torana.process.options import RunOptions, ServiceOptions
 
 
 @click.command("check", cls=SettingsCommand, options_metavar="[SETTINGS]")
@@ -29,11 +30,13 @@ def command(ctx: click.Context, /, app: str | None, **_: object) -> None:
         ("application", f"{application.name} ({application.found})"),
         ("interface", f"{application.interface}: {application.why}"),
         *[("listens on", address) for address in addresses(options)],
-        ("workers", str(options.process.workers)),
+        *_processes(options),
         *([("threads", str(options.gateway.threads or "auto"))] if application.interface == "wsgi" else []),
         ("event loop", options.process.loop),
         *[(name, f"{value} (default {default})") for name, value, default in changed_limits(options)],
     ]
+    rows += [("hook", f"{event} calls {target}") for event, target in options.process.hooks]
+    rows += [("service", _service(service)) for service in options.process.services]
     origins = [chosen.origin for chosen in settings.chosen.values()]
     sources = sorted({origin.place.partition(", line")[0] for origin in origins if origin.rank is Rank.FILE})
     rows += [("settings from", source) for source in sources]
@@ -42,3 +45,25 @@ def command(ctx: click.Context, /, app: str | None, **_: object) -> None:
         print(f"{name:<{width}}  {value}")
     for notice in options.notices:
         print(f"Note: {notice}")
+
+
+def _processes(options: RunOptions) -> list[tuple[str, str]]:
+    """Who serves: this process, or workers under a supervisor, which a command can reach at a socket."""
+    if not options.process.is_supervised:
+        return [("workers", "1, without a supervisor")]
+    from torana.process.cpus import worker_count
+    from torana.process.rendezvous import meeting_for
+
+    workers = str(options.process.workers) if options.process.workers else f"auto, {worker_count().arithmetic}"
+    meeting = meeting_for(options)
+    return [("workers", workers), ("control socket", meeting.path or f"none: {meeting.why}")]
+
+
+def _service(service: ServiceOptions) -> str:
+    """A service in one line, with a word about a command that is not there."""
+    if isinstance(service.command, str):
+        return f"{service.name} runs {service.command}"
+    from shutil import which
+
+    missing = "" if which(service.command[0]) or service.cwd else " (there is no such program)"
+    return f"{service.name} runs {' '.join(service.command)}{missing}"

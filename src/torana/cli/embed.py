@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Any
 
 from torana.base.errors import ConfigError
-from torana.config.assemble import run_options
+from torana.config.assemble import assemble, supervised_by
+from torana.config.check import check
 from torana.config.origin import Origin, Rank, Said
 from torana.config.settings import BY_NAME, nearest
 from torana.config.sources import Gathered, gather
@@ -25,10 +26,11 @@ def run(app: Any, **settings: Any) -> None:
 
     ``app``: an application object, or a text as on the command line ("main:app"). ``settings``: by name, as in
     ``torana.toml`` (``port=8000``, ``timeout_body="1m"``); variables and the configuration file count below them.
+    It serves in the process that calls it: what takes several (``workers=4``) is refused here, and is the command's.
     Returns when stopped as asked. Raises ``torana.base.errors.ToranaError``: a bad setting, an application that
     cannot be loaded, an address that cannot be bound.
     """
-    options = run_options(gather(_said("torana.run", app, settings)))
+    options = _alone("torana.run", gather(_said("torana.run", app, settings)))
     if options.reload.is_on:
         if not isinstance(app, str):
             raise ConfigError("reload (torana.run): the application must be named, as in 'module:attribute'")
@@ -100,10 +102,32 @@ def _options_of(app: Any, settings: Mapping[str, Any]) -> RunOptions:
     preferred: dict[str, Any] = {"port": 0, "access_log": False, "timeout_graceful": 1, "timeout_cancel": 1}
     for name, raw in preferred.items():
         gathered.add(Said(name, raw, Origin(Rank.CUSTOM, "torana.Server")))
-    options = run_options(gathered)
+    options = _alone("torana.Server", gathered)
     if options.reload.is_on:
         raise ConfigError("reload (torana.Server): only torana.run and the command can reload")
     return replace(options, process=replace(options.process, pid_file=None))
+
+
+def _alone(who: str, gathered: Gathered) -> RunOptions:
+    """The options of a server within this process. What asks for more processes is refused if the program says it,
+    and mentioned if a file or a variable does: those may be meant for the command.
+    """
+    settings = check(gathered)
+    options = assemble(settings)
+    notices = list(options.notices)
+    for name in supervised_by(settings) if options.process.is_supervised else ():
+        place = settings.origin(name).place
+        if name == "workers" and settings[name] == 1:
+            continue
+        if settings.origin(name).rank is Rank.FLAG:
+            raise ConfigError(f"{name} ({place}): {who} serves in its own process; the command torana can do this")
+        notices.append(f"{who} serves in its own process: it does without {name} ({place})")
+    return replace(
+        options,
+        process=replace(options.process, is_supervised=False, workers=1),
+        gateway=replace(options.gateway, is_multiprocess=False),
+        notices=tuple(notices),
+    )
 
 
 def _said(who: str, app: Any, settings: Mapping[str, Any]) -> list[Said]:

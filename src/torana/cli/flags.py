@@ -62,18 +62,20 @@ def flags_of(settings: tuple[Setting, ...] = SETTINGS) -> Iterator[Flag]:
 
 
 class SettingsCommand(click.Command):
-    """A command that takes every setting as a flag."""
+    """A command that takes settings as flags: every one, unless a subclass takes fewer."""
+
+    takes: tuple[Setting, ...] = SETTINGS
 
     def __init__(self, name: str, **attributes: Any) -> None:
         super().__init__(name, **attributes)
-        self.params += list(flags_of())
+        self.params += list(flags_of(self.takes))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse, and say more about an unknown flag than click would."""
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            raise click.UsageError(_unknown(error.option_name), ctx) from None
+            raise click.UsageError(self._unknown(error.option_name), ctx) from None
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The flags by section, as in the reference."""
@@ -87,6 +89,14 @@ class SettingsCommand(click.Command):
             with formatter.section(section):
                 formatter.write_dl(records)
 
+    def _unknown(self, flag: str) -> str:
+        advice = FOREIGN.get(flag.lstrip("-")) or FOREIGN.get(key_of(flag.partition("=")[0]))
+        if advice:
+            return f"{flag} means nothing here; {advice}"
+        close = nearest(flag, [spelling for each in self.params for spelling in (*each.opts, *each.secondary_opts)])
+        hint = f"did you mean {close}?" if close else f"torana {self.name} --help lists all"
+        return f"there is no flag {flag}; {hint}"
+
 
 def _with_default(parameter: click.Parameter, record: tuple[str, str]) -> tuple[str, str]:
     if not isinstance(parameter, Flag):
@@ -96,16 +106,6 @@ def _with_default(parameter: click.Parameter, record: tuple[str, str]) -> tuple[
         spelling = setting.flag.replace("--", "--no-", 1) if setting.default_value else setting.flag
         return spelling, f"{record[1]} [{'on' if setting.default_value else 'off'}]"
     return record[0], f"{record[1]} [{setting.show(setting.default_value)}]"
-
-
-def _unknown(flag: str) -> str:
-    name = key_of(flag.partition("=")[0])
-    advice = FOREIGN.get(flag.lstrip("-")) or FOREIGN.get(name)
-    if advice:
-        return f"{flag} means nothing here; {advice}"
-    known = {spelling: spelling for each in flags_of() for spelling in (*each.opts, *each.secondary_opts)}
-    close = nearest(flag, known)
-    return f"there is no flag {flag}" + (f"; did you mean {close}?" if close else "; torana run --help lists all")
 
 
 def said(ctx: click.Context) -> list[Said]:

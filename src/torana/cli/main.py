@@ -7,15 +7,13 @@ milliseconds.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
 from torana.base.errors import LoadError, ToranaError
 from torana.config.sources import command_line
-from torana.config.unavailable import COMMANDS as LATER
-from torana.config.unavailable import command_refusal
 from torana.process.exit_codes import BAD_CONFIGURATION, STOPPED, exit_code_of
 
 #: Command -> its one line of help; each is a module of this package with an object ``command``.
@@ -24,6 +22,79 @@ COMMANDS = {
     "dev": "Serve for development: reload on change, errors on the page.",
     "check": "Load configuration and application, say what would run.",
     "explain": "Say what a setting is, its value, and where it was set.",
+    "status": "Show the workers of a running server.",
+    "reload": "Have a running server load the application anew, without losing a request.",
+    "scale": "Change the number of workers of a running server.",
+    "stop": "Stop a running server, and wait for its end.",
+    "dump": "Have the workers of a running server log what they are doing.",
+}
+
+
+def _run() -> click.Command:
+    from torana.cli.run import command
+
+    return command
+
+
+def _dev() -> click.Command:
+    from torana.cli.dev import command
+
+    return command
+
+
+def _check() -> click.Command:
+    from torana.cli.check import command
+
+    return command
+
+
+def _explain() -> click.Command:
+    from torana.cli.explain import command
+
+    return command
+
+
+def _status() -> click.Command:
+    from torana.cli.status import command
+
+    return command
+
+
+def _reload() -> click.Command:
+    from torana.cli.reload import command
+
+    return command
+
+
+def _scale() -> click.Command:
+    from torana.cli.scale import command
+
+    return command
+
+
+def _stop() -> click.Command:
+    from torana.cli.stop import command
+
+    return command
+
+
+def _dump() -> click.Command:
+    from torana.cli.dump import command
+
+    return command
+
+
+#: The import of each command, in the words that the house's laws can read.
+_IMPORTS: dict[str, Callable[[], click.Command]] = {
+    "run": _run,
+    "dev": _dev,
+    "check": _check,
+    "explain": _explain,
+    "status": _status,
+    "reload": _reload,
+    "scale": _scale,
+    "stop": _stop,
+    "dump": _dump,
 }
 
 
@@ -38,21 +109,11 @@ class Torana(click.Group):
         """A command, imported only now."""
         if cmd_name not in COMMANDS:
             return None
-        if cmd_name == "run":
-            from torana.cli.run import command
-        elif cmd_name == "dev":
-            from torana.cli.dev import command
-        elif cmd_name == "check":
-            from torana.cli.check import command
-        else:
-            from torana.cli.explain import command
-        return command
+        return _IMPORTS[cmd_name]()
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put ``run`` before arguments that name no command."""
         first = args[0] if args else ""
-        if first in LATER:
-            raise click.UsageError(command_refusal(first), ctx)
         if first not in COMMANDS and first not in ("--help", "-h", "--version", "-V"):
             args = ["run", *args]
         return super().parse_args(ctx, args)

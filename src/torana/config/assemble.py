@@ -7,6 +7,7 @@ from typing import Any
 
 from torana.base.errors import ConfigError
 from torana.config.check import Settings, check
+from torana.config.origin import Rank
 from torana.config.server_kinds import address
 from torana.config.setting import option_at
 from torana.config.settings import BY_NAME, SETTINGS
@@ -14,9 +15,9 @@ from torana.config.sources import Gathered
 from torana.net.options import TlsOptions
 from torana.process.options import RunOptions
 
-
-#: Whoever says one of these wants processes that are looked after, even if it is one worker only.
-_SUPERVISED = ("workers", "preload", "max_rss", "max_lifetime")
+#: Whoever wants one of these wants processes that are looked after, even if it is one worker only: nothing of it can
+#: be had from a process that is alone.
+_SUPERVISED = ("preload", "max_rss", "max_lifetime", "user", "group", "hooks", "service")
 
 
 def run_options(gathered: Gathered) -> RunOptions:
@@ -34,7 +35,8 @@ def assemble(settings: Settings) -> RunOptions:
     tls = listen.pop("tls", {})
     if tls.get("certfile"):
         listen["tls"] = TlsOptions(**tls)
-    tree["process"]["is_supervised"] = any(settings.is_set(name) for name in _SUPERVISED)
+    tree["process"]["runtime_dir"] = settings.runtime_dir
+    _choose_supervision(settings, tree, notices)
     _move_neighbours(settings, tree)
     _spread_max_requests(settings, tree)
     filled: RunOptions = _filled(RunOptions(notices=tuple(notices)), tree)
@@ -87,6 +89,28 @@ def _host_and_port(settings: Settings) -> str:
         raise ConfigError(f"host ({settings.origin('host').place}): found {settings['host']!r}: {error}") from None
 
 
+def _choose_supervision(settings: Settings, tree: dict[str, Any], notices: list[str]) -> None:
+    """Whether there is a supervisor. ``workers`` asks for one however many they are; a reloading server has its own."""
+    wants = supervised_by(settings)
+    if wants and settings["reload"]:
+        unheard = [f"{name} ({settings.origin(name).place})" for name in wants]
+        if wants != ["workers"] or settings["workers"] != 1:
+            notices.append(f"a server that reloads on change is one process: it does without {', '.join(unheard)}")
+        wants = []
+        tree["process"]["workers"] = 1
+    tree["process"]["is_supervised"] = bool(wants)
+    # Even a single worker runs beside its replacement for a while.
+    tree.setdefault("gateway", {})["is_multiprocess"] = bool(wants)
+
+
+def supervised_by(settings: Settings) -> list[str]:
+    """The settings that ask for a supervisor."""
+    wants = [name for name in _SUPERVISED if settings[name]]
+    if settings.is_set("workers") and settings.origin("workers").rank is not Rank.COMMAND:
+        wants.insert(0, "workers")
+    return wants
+
+
 def _move_neighbours(settings: Settings, tree: dict[str, Any]) -> None:
     """A default gives way to a value that was said: who allows heads 60 s does not mean "but at most 30"."""
     pairs = (("timeout_head", "timeout_head_max", 1), ("limit_write_resume", "limit_write_buffer", 4))
@@ -103,10 +127,16 @@ def _move_neighbours(settings: Settings, tree: dict[str, Any]) -> None:
 
 
 def _spread_max_requests(settings: Settings, tree: dict[str, Any]) -> None:
-    """Add chance to ``max_requests``, so that servers started together do not stop together."""
+    """Add chance to ``max_requests``, so that servers started together do not stop together.
+
+    Of several workers each draws its own.
+    """
     count = settings["max_requests"]
     jitter = settings["max_requests_jitter"]
     jitter = count // 10 if jitter is None else jitter
+    if tree["process"]["is_supervised"]:
+        tree["process"]["max_requests_jitter"] = jitter
+        return
     if count and jitter:
         import random  # only here: start-up is counted in milliseconds
 

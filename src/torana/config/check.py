@@ -7,10 +7,11 @@ whether named files exist.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torana.base.errors import ConfigError
+from torana.config.kinds import InnerError
 from torana.config.origin import DEFAULT, Origin, Rank, Said
 from torana.config.setting import Setting
 from torana.config.settings import BY_NAME, SETTINGS
@@ -34,6 +35,7 @@ class Settings:
     chosen: dict[str, Chosen]
     notices: tuple[str, ...] = ()
     systemd: tuple[tuple[str, str], ...] = ()
+    runtime_dir: str = ""
 
     def __getitem__(self, name: str) -> Any:
         """The value of a setting."""
@@ -61,7 +63,7 @@ def check(gathered: Gathered) -> Settings:
             chosen[setting.name] = Chosen(values[0], said[0].origin, tuple(one.origin for one in said[1:]))
         else:
             chosen[setting.name] = Chosen(setting.default_value, DEFAULT)
-    settings = Settings(chosen, tuple(gathered.notices), gathered.systemd)
+    settings = Settings(chosen, tuple(gathered.notices), gathered.systemd, gathered.runtime_dir)
     _check_heard(settings)
     _check_together(settings)
     return settings
@@ -70,6 +72,8 @@ def check(gathered: Gathered) -> Settings:
 def _read(setting: Setting, said: Said) -> Any:
     try:
         value = setting.kind.read(said.raw)
+    except InnerError as error:
+        raise ConfigError(f"{setting.name} ({said.origin.place_of(error.key)}): {error}") from None
     except ValueError as error:
         raise ConfigError(_refusal(setting, said, str(error))) from None
     return _located(setting, value, said.origin)
@@ -84,12 +88,14 @@ def _refusal(setting: Setting, said: Said, why: str) -> str:
 
 def _located(setting: Setting, value: Any, origin: Origin) -> Any:
     """Paths in a file are relative to that file, wherever the server is started."""
-    if origin.directory is None or setting.kind.name not in ("path", "certificate"):
+    if origin.directory is None or setting.kind.name not in ("path", "certificate", "service"):
         return value
 
     def locate(path: str | None) -> str | None:
         return path if path in (None, "-") else os.path.join(origin.directory or "", str(path))
 
+    if setting.kind.name == "service":
+        return tuple(replace(one, cwd=locate(one.cwd)) for one in value)
     if not setting.kind.is_many:
         return locate(value)
     return tuple(tuple(map(locate, one)) if isinstance(one, tuple) else locate(one) for one in value)
@@ -128,6 +134,7 @@ def _check_together(settings: Settings) -> None:
         raise ConfigError(f"cert_reqs ({place}): client certificates need ca_certs to be checked against")
     _check_order(settings, "timeout_head", "timeout_head_max")
     _check_order(settings, "limit_write_resume", "limit_write_buffer")
+    _check_services(settings)
     if settings["loop"] == "uvloop":
         _check_uvloop(settings)
 
@@ -140,6 +147,18 @@ def _check_order(settings: Settings, lesser: str, greater: str) -> None:
             f"{lesser} ({settings.origin(lesser).place}) must not be more than {greater} "
             f"({settings.origin(greater).place})"
         )
+
+
+def _check_services(settings: Settings) -> None:
+    """Each service has a name of its own, and a directory that exists."""
+    origin = settings.origin("service")
+    seen: set[str] = set()
+    for index, one in enumerate(settings["service"]):
+        if one.name in seen:
+            raise ConfigError(f"service ({origin.place_of(f'{index}.name')}): a second one is called {one.name!r}")
+        seen.add(one.name)
+        if one.cwd is not None and not os.path.isdir(one.cwd):
+            raise ConfigError(f"service ({origin.place_of(f'{index}.cwd')}): there is no directory {one.cwd!r}")
 
 
 def _check_uvloop(settings: Settings) -> None:

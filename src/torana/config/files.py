@@ -19,6 +19,9 @@ PROJECT_FILE = "pyproject.toml"
 _LARGEST_BYTES = 1024 * 1024
 
 _ENV_LINE = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.]*)\s*=\s*(.*?)\s*", re.ASCII)
+#: A table's header, and what comes before the equals sign of a line.
+_HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]*?)\s*\]")
+_KEY = re.compile(r"""\s*((?:["']?[A-Za-z0-9_-]+["']?\s*\.\s*)*["']?[A-Za-z0-9_-]+["']?)\s*=""")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "$": "$"}
 
 
@@ -46,7 +49,12 @@ def read_file(path: str) -> list[Said]:
         name = key_of(key)
         if name not in BY_NAME or name == "config":
             raise ConfigError(f"{place}: there is no setting {key!r}{_hint(name)}")
-        said.append(Said(name, raw, Origin(Rank.FILE, place, directory)))
+        inner = {
+            path_of.removeprefix(key + "."): f"{_short(path)}, line {line}"
+            for path_of, line in lines.items()
+            if path_of.startswith(key + ".")
+        }
+        said.append(Said(name, raw, Origin(Rank.FILE, place, directory, inner)))
     return said
 
 
@@ -72,21 +80,45 @@ def _own_table(path: str, source: str) -> tuple[dict[str, Any], str]:
 
 
 def _lines_of_keys(source: str, wanted: str) -> dict[str, int]:
-    """The line of each key of a table. TOML's parser keeps none, so this looks for them; a missed one is no harm."""
+    """The line of each key of a table, "hooks.on_exit" and "service.0.command" for those of the tables within.
+
+    TOML's parser keeps none, so this looks for them; a missed one is no harm.
+    """
     lines: dict[str, int] = {}
-    header = ""
+    counts: dict[str, int] = {}
+    #: The table that is open, as seen from ours; None while it is somebody else's.
+    table: str | None = "" if not wanted else None
     for number, line in enumerate(source.splitlines(), 1):
-        opened = re.match(r"\s*\[\[?\s*([^\]]*?)\s*\]", line)
+        opened = _HEADER.match(line)
         if opened:
-            header = opened[1].replace('"', "").replace("'", "")
-            inner = header.removeprefix(wanted + ".") if wanted else header
-            if inner != header or not wanted:
-                lines.setdefault(inner, number)
+            table = _seen_from(wanted, _bare(opened[2]))
+            if table:
+                lines.setdefault(table, number)
+                if opened[1] == "[[":
+                    counts[table] = counts.get(table, -1) + 1
+                    table = f"{table}.{counts[table]}"
+                    lines.setdefault(table, number)
             continue
-        key = re.match(r"""\s*["']?([A-Za-z0-9_-]+)["']?\s*=""", line)
-        if key and header == wanted:
-            lines.setdefault(key[1], number)
+        key = _KEY.match(line)
+        if key and table is not None:
+            path = f"{table}.{_bare(key[1])}".lstrip(".")
+            lines.setdefault(path, number)
+            lines.setdefault(path.partition(".")[0], number)
     return lines
+
+
+def _bare(name: str) -> str:
+    """A dotted key without quotes and blanks."""
+    return name.replace('"', "").replace("'", "").replace(" ", "")
+
+
+def _seen_from(wanted: str, header: str) -> str | None:
+    """The name of a table within ours: "" for ours itself, None for one that is not within."""
+    if not wanted:
+        return header
+    if header == wanted:
+        return ""
+    return header.removeprefix(wanted + ".") if header.startswith(wanted + ".") else None
 
 
 def read_env_file(path: str) -> dict[str, tuple[str, str]]:

@@ -23,6 +23,14 @@ _NO = frozenset({"0", "false", "no", "off"})
 _LONGEST_S = 10 * 366 * 86400.0
 
 
+class InnerError(ValueError):
+    """Something is wrong at one key of a table: ``key`` leads there ("on_exit", "0.command"), the text says what."""
+
+    def __init__(self, key: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.key = key
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """How one sort of value is read and shown.
@@ -215,6 +223,12 @@ def octal(most: int = 0o777) -> Kind:
 def many(one: Kind, splits: str = ",") -> Kind:
     """Several values of one kind. Each text is cut at ``splits``, so that one variable can hold them all."""
 
+    def read_one(index: int, part: Any) -> Any:
+        try:
+            return one.read(part)
+        except InnerError as error:
+            raise InnerError(f"{index}.{error.key}", str(error)) from None
+
     def read(value: Any) -> tuple[Any, ...]:
         values: list[Any] = []
         for part in value if isinstance(value, (list, tuple)) else (value,):
@@ -222,7 +236,7 @@ def many(one: Kind, splits: str = ",") -> Kind:
                 values += [piece.strip() for piece in part.split(splits) if piece.strip()]
             else:
                 values.append(part)
-        return tuple(one.read(part) for part in values)
+        return tuple(read_one(index, part) for index, part in enumerate(values))
 
     def show(values: tuple[Any, ...]) -> str:
         return ", ".join(one.show(value) for value in values) if values else "none"

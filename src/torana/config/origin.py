@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
@@ -28,6 +29,16 @@ class Origin:
     place: str
     #: Directory that relative paths mean, if it is not the current one.
     directory: str | None = None
+    #: Where the keys of a table stand: "on_exit" or "0.command" -> place.
+    inner: Mapping[str, str] = field(default_factory=dict, compare=False)
+
+    def place_of(self, key: str) -> str:
+        """The place of a key within a table, or of the nearest table around it whose place is known."""
+        while key:
+            if key in self.inner:
+                return self.inner[key]
+            key = key.rpartition(".")[0]
+        return self.place
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from torana.config import spelling
 from torana.config.sections.answering import IDENTITY, LOGGING
 from torana.config.sections.application import APPLICATION
 from torana.config.sections.guarding import LIMITS, TIMEOUTS
 from torana.config.sections.listening import LISTENING, TLS
 from torana.config.sections.running import DEVELOPMENT, PROCESS, SOURCES
 from torana.config.setting import Setting
+from torana.config.spelling import key_of
+
+__all__ = ["BY_NAME", "SETTINGS", "key_of", "nearest"]
 
 SETTINGS: tuple[Setting, ...] = (
     *APPLICATION,
@@ -27,14 +31,6 @@ SETTINGS: tuple[Setting, ...] = (
 BY_NAME: dict[str, Setting] = {setting.name: setting for setting in SETTINGS}
 
 
-def key_of(name: str) -> str:
-    """A setting's name from any way to write it: "--bind", "BIND", "app-dir"."""
-    return name.lstrip("-").replace("-", "_").lower()
-
-
 def nearest(name: str, known: Iterable[str] = BY_NAME) -> str | None:
-    """The known name that was probably meant, or None."""
-    import difflib  # costs milliseconds, and is needed only to complain
-
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return found[0] if found else None
+    """The known name, of a setting if nothing else is said, that was probably meant; or None."""
+    return spelling.nearest(name, known)

@@ -19,8 +19,11 @@ from torana.config.settings import BY_NAME, SETTINGS, nearest
 
 #: Kubernetes gives each service's address to each pod: a service named "torana" puts TORANA_PORT=tcp://... there.
 _SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://", re.ASCII)
-#: Variables of systemd's socket activation, and variables that begin like ours and are not settings.
-_SYSTEMD = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
+#: The other variables of such a link: TORANA_SERVICE_HOST, TORANA_SERVICE_PORT_HTTP, TORANA_PORT_80_TCP_ADDR.
+_SERVICE_VARIABLE = re.compile(r"TORANA_(SERVICE_(HOST|PORT)|PORT_[0-9]+_(TCP|UDP|SCTP))(_.*)?", re.ASCII)
+#: Variables of systemd: sockets it passes (sd_listen_fds(3)), what it wants to hear (sd_notify(3)).
+_SYSTEMD = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+#: Variables that begin like ours and are not settings.
 _OTHER_VARIABLES = frozenset({"TORANA_PURE"})
 
 
@@ -30,8 +33,9 @@ class Gathered:
 
     said: dict[str, list[Said]] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
-    #: Variables that are facts and not settings: what systemd says about the sockets it passes.
+    #: Variables that are facts and not settings: what systemd says, and the user's run-time directory.
     systemd: tuple[tuple[str, str], ...] = ()
+    runtime_dir: str = ""
 
     def add(self, one: Said) -> None:
         """Keep what was said, in order of rank."""
@@ -72,6 +76,7 @@ def gather(
     _add_environment(gathered, environ, places)
     _add_platform(gathered, environ)
     gathered.systemd = tuple((name, environ[name]) for name in _SYSTEMD if environ.get(name))
+    gathered.runtime_dir = environ.get("XDG_RUNTIME_DIR", "")
     return gathered
 
 
@@ -132,7 +137,7 @@ def _add_environment(gathered: Gathered, environ: Mapping[str, str], places: Map
 def _complain_of_strangers(gathered: Gathered, environ: Mapping[str, str]) -> None:
     """A misspelt variable cannot be told from somebody else's, so it is mentioned and not refused."""
     for variable in environ:
-        if not variable.startswith("TORANA_") or variable in _OTHER_VARIABLES:
+        if not variable.startswith("TORANA_") or variable in _OTHER_VARIABLES or _SERVICE_VARIABLE.fullmatch(variable):
             continue
         name = variable.removeprefix("TORANA_").lower()
         close = None if name in BY_NAME else nearest(name)

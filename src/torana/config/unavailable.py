@@ -20,16 +20,8 @@ _SETTINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
 #: Settings of which this version knows no useful value; help and documentation pass over them.
 HIDDEN = frozenset({"static"})
 
-#: Commands that speak to a running server.
-COMMANDS = ("status", "reload", "scale", "stop", "dump")
-
 
 def refusal_of(name: str, value: Any) -> str | None:
     """Why a setting's value cannot be had yet, or None."""
     applies, sentence = _SETTINGS.get(name, (lambda _: False, ""))
     return sentence.format(later=_LATER) if applies(value) else None
-
-
-def command_refusal(command: str) -> str:
-    """Why a command cannot be had yet."""
-    return f"torana {command} is {_LATER}; a running server is stopped by the signal TERM"

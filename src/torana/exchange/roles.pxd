@@ -10,6 +10,7 @@ cdef class Channel:
     cpdef lend(self)
     cpdef wait_drained(self)
     cpdef give_back(self)
+    cpdef leave(self)
 
 cdef class Answerer:
     cpdef body_arrived(self)

@@ -73,6 +73,10 @@ class Channel:
         """Return the connection to the loop; the answer is complete or aborted. What is unsent, the loop sends."""
         raise NotImplementedError
 
+    def leave(self) -> None:
+        """``give_back``, by whoever ends a burst of answers (``base/burst``): the thread, or the loop if that is busy."""
+        self.give_back()
+
 
 class Answerer:
     """Whoever answers; called by the channel's side on the loop's thread."""
@@ -106,6 +110,10 @@ class Gateway:
 
     def running(self) -> int:
         """How many requests are being answered or wait to be."""
+        return 0
+
+    def waiting(self) -> int:
+        """How many of them nobody has begun to answer."""
         return 0
 
     async def startup(self) -> None:

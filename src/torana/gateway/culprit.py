@@ -48,6 +48,20 @@ def last_place(error: BaseException) -> str | None:
     return place
 
 
+def stack_text(stack: traceback.StackSummary) -> str:
+    """The frames of running code, outermost first, without those of this program; a deep one loses its outer end."""
+    shown = [frame for frame in stack if not _is_machinery(frame.filename)]
+    return "".join(traceback.format_list(shown[-_MOST_FRAMES:])).rstrip("\n")
+
+
+def stack_place(stack: traceback.StackSummary) -> str | None:
+    """The innermost line of the user's own code in a stack, as "FILE, line N", or None."""
+    for frame in reversed(stack):
+        if _is_users(frame.filename):
+            return f"{_short(frame.filename)}, line {frame.lineno}"
+    return None
+
+
 def _frames(trace: TracebackType | None) -> list[str]:
     shown: list[str] = []
     skipped = 0

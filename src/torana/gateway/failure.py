@@ -67,6 +67,18 @@ def log_warning(what: str, head: RequestHead) -> None:
         pass
 
 
+def log_timeout(head: RequestHead, limit_s: float, has_begun: bool, who: str, place: str | None, stack: str) -> None:
+    """A request took too long: who was at work on it, and where that stood; never raises."""
+    try:
+        logger.error(
+            "Timeout at %s: %s %s took the application longer than %g s (timeout_request) and was %s; %s stood here:\n%s",
+            place or "an unknown place", head.method, shown(head.target), limit_s,
+            "cut off" if has_begun else "answered 504", who, stack,
+        )  # fmt: skip
+    except Exception:
+        pass
+
+
 def shown(target: bytes) -> str:
     """A request target as one bounded line of printable ASCII."""
     text = target[:_TARGET_CHARACTERS].decode("ascii", "backslashreplace")

@@ -3,25 +3,34 @@
 A queue that wakes one thread for each job makes a burst of jobs cost a burst of wake-ups, for threads that can only
 wait for the interpreter's lock. Here at most one thread is on its way from sleep to work; it wakes the next when it has
 taken its job and sees more. A burst that one thread works off thus costs one wake-up, and where jobs block, each thread
-that starts to wait has its successor running already. Never here: threads, what a job is.
+that starts to wait has its successor running already. What jobs have to send is kept for a moment in the same way, so
+that it leaves together (``base/burst``). Never here: threads, what a job is.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections import deque
+from collections.abc import Callable
 from queue import Empty
 from typing import Any
 
-__all__ = ["Empty", "JobQueue", "Place"]
+from torana.base.burst import Burst
+
+__all__ = ["Empty", "JobQueue", "Place", "let_leave"]
+
+logger = logging.getLogger("torana.error")
 
 
 class Place:
-    """Where one thread sleeps; made once a thread."""
+    """Where one thread sleeps, and what it keeps to send; made once a thread."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.lock.acquire()
+        self.burst = Burst()
 
 
 class JobQueue:
@@ -32,6 +41,9 @@ class JobQueue:
         #: Places of sleeping threads, the last one to fall asleep is the first to be woken: its caches are warm.
         self._sleeping: list[Place] = []
         self._is_waking = False
+        #: Has ``let_leave(burst)`` called soon on another thread, in case the next job holds ours up; None while nobody
+        #: can do that, and nothing may be kept.
+        self.see_to: Callable[[Burst], None] | None = None
 
     def put(self, job: Any) -> None:
         """Add a job."""
@@ -54,6 +66,22 @@ class JobQueue:
                 return job
             self._sleep(place, timeout_s)
 
+    def keep(self, place: Place, item: Any) -> None:
+        """Call ``item.leave()``: now if no job waits, else together with those of the next jobs if these are quick."""
+        self._keep(place, item)
+
+    def _keep(self, place: Place, item: Any) -> None:
+        burst = place.burst
+        now = time.monotonic()
+        if not burst.takes(now) or not self._jobs or self.see_to is None:
+            let_leave(burst)
+            _leave(item)
+            return
+        if burst.is_due(now):
+            let_leave(burst)
+        if burst.add(item, now):
+            self.see_to(burst)
+
     def get_nowait(self) -> Any:
         """The oldest job; raises ``Empty`` when there is none."""
         try:
@@ -74,6 +102,7 @@ class JobQueue:
         place.lock.release()
 
     def _sleep(self, place: Place, timeout_s: float | None) -> None:
+        let_leave(place.burst)
         self._sleeping.append(place)
         if self._jobs and self._leave(place):
             return
@@ -91,3 +120,18 @@ class JobQueue:
         except ValueError:
             return False
         return True
+
+
+def let_leave(burst: Burst) -> None:
+    """End a burst; from any thread."""
+    item = burst.pop()
+    while item is not None:
+        _leave(item)
+        item = burst.pop()
+
+
+def _leave(item: Any) -> None:
+    try:
+        item.leave()
+    except BaseException:
+        logger.exception("What a job had to send could not be sent")

@@ -60,6 +60,28 @@ def load_found(found: Found, is_told_factory: bool = False) -> tuple[Any, str]:
     return candidate, f"{found.module}:{name}"
 
 
+def call_function(target: str, app_dir: str | None, argument: object) -> None:
+    """Import a plain function of the user's, ``module:function``, and call it with one argument; what it returns is
+    dropped. Raises ``LoadError`` whatever goes wrong in it.
+    """
+    found = find(target, app_dir) if target else None
+    if found is None or found.attribute is None:
+        raise LoadError(f"{target!r} is no function; write module:function")
+    if found.directory not in sys.path:
+        sys.path.insert(0, found.directory)
+    importlib.invalidate_caches()
+    function = _attribute(found, _import(found), found.attribute.strip())
+    if not callable(function):
+        raise LoadError(f"{target} is of type {type(function).__name__}, which cannot be called")
+    try:
+        result = function(argument)
+    except (Exception, SystemExit) as error:
+        raise _load_error(f"{target} failed: {_summary(error)}", error) from error
+    if hasattr(result, "cr_await"):
+        result.close()
+        raise LoadError(f"{target} is async; it must be a plain function")
+
+
 def _import(found: Found) -> ModuleType:
     try:
         return importlib.import_module(found.module)

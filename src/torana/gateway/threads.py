@@ -1,6 +1,8 @@
 """Threads that take jobs from one queue: few while a few are enough, more when jobs have to wait, up to a bound.
 
 A job is anything with ``run()``, which must not raise, and ``number``, its place in the order of all jobs put.
+What jobs in quick succession have to send leaves together (``base/burst``); while their thread is held up by a slow
+one, somebody else sees to it.
 Whoever takes a job from the queue owns it; nothing else is locked. Never here: what jobs do, when more threads are due.
 """
 
@@ -10,9 +12,11 @@ import logging
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Protocol
 
-from torana.gateway.jobs import Empty, JobQueue, Place
+from torana.base.burst import Burst
+from torana.gateway.jobs import Empty, JobQueue, Place, let_leave
 
 logger = logging.getLogger("torana.error")
 
@@ -25,8 +29,8 @@ class Job(Protocol):
 
     number: int
 
-    def run(self) -> None:
-        """Do it; must not raise."""
+    def run(self) -> Any:
+        """Do it; must not raise. Returns something with ``leave()``, to be called now or a moment later, or None."""
 
 
 def default_threads() -> int:
@@ -142,8 +146,13 @@ class ThreadPool:
             workers = list(self._workers)
         return [worker.name for worker in workers if worker.is_alive()]
 
+    def share(self, see_to: Callable[[Burst], None] | None) -> None:
+        """Let answers of quick jobs leave together, with ``see_to`` (see ``JobQueue``); None ends that."""
+        self._queue.see_to = see_to
+
     def _work(self, worker: _Worker) -> None:
         get = self._queue.get
+        keep = self._queue.keep
         place = Place()
         timeout_s = None if worker.is_core else self._idle_s
         while True:
@@ -154,12 +163,16 @@ class ThreadPool:
             if job is None:
                 break
             try:
-                job.run()
+                item = job.run()
             except BaseException:
                 logger.exception("A job of %s failed", worker.name)
+                item = None
             worker.done += 1
+            if item is not None:
+                keep(place, item)
             # While it waits, a thread keeps nothing alive.
-            job = None
+            job = item = None
+        let_leave(place.burst)
         with self._lock:
             self._done_before += worker.done
             self._workers.remove(worker)

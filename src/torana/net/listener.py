@@ -11,6 +11,7 @@ import errno
 import os
 import socket
 import stat
+import sys
 from collections.abc import Mapping
 from enum import Enum
 
@@ -31,6 +32,9 @@ _PASSING = frozenset(
     )
     if hasattr(errno, name)
 )  # fmt: skip
+
+#: Where struct tcp_info of Linux has tcpi_unacked; of a listening socket that is the length of its queue.
+_UNACKED = slice(24, 28)
 
 Client = tuple[str, int] | None
 
@@ -101,6 +105,21 @@ class Listener:
             self._file.remove()
             self._file = None
         self.sock.close()
+
+    def let_go(self) -> None:
+        """Close our copy of the socket and nothing else: another process holds it too and goes on."""
+        self._file = None
+        self.sock.close()
+
+    def waiting(self) -> int:
+        """How many connections wait in the queue; 0 where the system does not tell (tcp(7), tcpi_unacked)."""
+        if self.is_unix or sys.platform != "linux":
+            return 0
+        try:
+            info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _UNACKED.stop)
+        except OSError:
+            return 0
+        return int.from_bytes(info[_UNACKED], sys.byteorder)
 
 
 def client_of(name: tuple[str, int] | tuple[str, int, int, int]) -> tuple[str, int]:

@@ -1,3 +1,4 @@
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.errno cimport EAGAIN, EINTR, errno
 
@@ -51,6 +52,7 @@ cdef class Outlet(Watched):
     cdef public int _interest
     cdef public object _queue
     cdef public Py_ssize_t _offset
+    cdef bytes _kept
     cdef public Py_ssize_t _high
     cdef public Py_ssize_t _low
     cdef public bint _closes_when_drained
@@ -63,6 +65,10 @@ cdef class Outlet(Watched):
     cdef long long _first_level
     cdef long long _last_level
 
+    @cython.locals(kept=bytes)
+    cpdef post(self, bytes data)
+    @cython.locals(data=bytes)
+    cpdef leave(self)
     cpdef write(self, object data)
     cpdef write_framed(self, bytes head, object data, bytes tail)
     cdef _write_gathered(self, bytes head, object data, bytes tail)

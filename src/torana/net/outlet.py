@@ -25,6 +25,8 @@ except ImportError:
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
 #: From this size on data is not copied next to its head: one system call gathers both.
 _GATHER_BYTES = 8 * 1024
+#: Most that one connection keeps back for a burst; copied when a second piece joins the first.
+_KEPT_BYTES = 16 * 1024
 #: Where it cannot gather (TLS), pieces below this size are joined rather than handed over one by one.
 _JOIN_BYTES = 128 * 1024
 _FILE_STEP = 1024 * 1024
@@ -66,6 +68,7 @@ class Outlet(Watched):
         self._interest = 0
         self._queue: deque[Any] = deque()
         self._offset = 0
+        self._kept: bytes | None = None
         self._high = high
         self._low = low
         self._closes_when_drained = False
@@ -83,8 +86,36 @@ class Outlet(Watched):
 
     # Writing
 
+    def post(self, data: bytes) -> None:
+        """Send a small piece, under load together with those of other connections (``base/burst``).
+
+        While the transport is lent, what is kept leaves by ``leave``, which the borrower calls.
+        """
+        kept = self._kept
+        if kept is not None:
+            if len(kept) + len(data) <= _KEPT_BYTES:
+                self._kept = kept + data
+            else:
+                self.write(data)
+        elif self._queue or self.is_closed or self._is_lost:
+            self.write(data)
+        elif self.is_lent or self.poller.keeps(self):
+            self._kept = data
+        else:
+            self.write(data)
+
+    def leave(self) -> None:
+        data = self._kept
+        if data is not None:
+            self._kept = None
+            self.write(data)
+            if self.waiting and not self.is_lent:
+                self.owner.blocked()
+
     def write(self, data: Any) -> None:
         """Send now what the socket takes; keep the rest. ``data``: bytes-like; its content is captured."""
+        if self._kept is not None:
+            self.leave()
         if self.is_closed or self._is_lost:
             return
         size = len(data)
@@ -104,6 +135,8 @@ class Outlet(Watched):
 
     def write_framed(self, head: bytes, data: Any, tail: bytes) -> None:
         """Send three parts in a row, without copying a large middle one more often than needed."""
+        if self._kept is not None:
+            self.leave()
         if self.is_closed or self._is_lost:
             return
         size = len(data)
@@ -138,6 +171,8 @@ class Outlet(Watched):
     def write_file(self, fd: int, offset: int, count: int) -> None:
         """Send part of a file; the transport closes ``fd``. A file that ends early cuts the connection."""
         piece = FilePiece(fd, offset, count)
+        if self._kept is not None:
+            self.leave()
         if self.is_closed or self._is_lost:
             piece.close()
             return
@@ -327,6 +362,7 @@ class Outlet(Watched):
             self.poller.change(self, interest)
 
     def _drop_queue(self) -> None:
+        self._kept = None
         for piece in self._queue:
             if isinstance(piece, FilePiece):
                 piece.close()

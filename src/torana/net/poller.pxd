@@ -1,5 +1,6 @@
 cimport cython
 
+from torana.base.burst cimport Burst
 from torana.net.clock cimport Clock
 
 cdef int READ
@@ -16,6 +17,7 @@ cdef class Watched:
     cpdef ready(self, int events)
     cpdef expired(self, double now)
     cpdef woken(self)
+    cpdef leave(self)
     cpdef failed(self)
 
 cdef class Poller:
@@ -24,9 +26,14 @@ cdef class Poller:
     cdef public list on_tick
     cdef list _table
     cdef object _woken
+    cdef Burst _burst
     cdef public object _loop
     cdef object _timer
 
+    @cython.locals(burst=Burst, now=double)
+    cpdef bint keeps(self, Watched watched) except -1
+    @cython.locals(watched=Watched)
+    cpdef _let_leave(self)
     cpdef watch(self, Watched watched, int events)
     cpdef change(self, Watched watched, int events)
     cpdef forget(self, Watched watched)

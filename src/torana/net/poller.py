@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import select
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from torana.base.burst import Burst
 from torana.net.clock import Clock
 
 #: Readiness bits; those of epoll, other pollers translate.
@@ -49,6 +51,9 @@ class Watched:
     def woken(self) -> None:
         """``Poller.wake`` was called for this, from any thread."""
 
+    def leave(self) -> None:
+        """What was kept for a burst may go (``Poller.keeps``)."""
+
     def failed(self) -> None:
         """One of the above has raised, which is a bug; let go of what is held."""
 
@@ -63,6 +68,7 @@ class Poller:
         self.on_tick: list[Callable[[float], None]] = []
         self._table: list[Any] = [None] * 256
         self._woken: deque[Watched] = deque()
+        self._burst = Burst()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -76,6 +82,7 @@ class Poller:
 
     def detach(self) -> None:
         """Stop serving; descriptors still watched are forgotten, not closed."""
+        self._let_leave()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -120,6 +127,34 @@ class Poller:
         self._woken.append(watched)
         if self._loop is not None:
             self._loop.call_soon(self._run_woken)
+
+    # Answers that leave together
+
+    def keeps(self, watched: Watched) -> bool:
+        """Whether something small should wait for others.
+
+        Then ``watched.leave()`` is called when the loop has done what is ready now, or earlier if that takes longer than
+        a moment.
+        """
+        loop = self._loop
+        now = time.monotonic()
+        burst = self._burst
+        if not burst.takes(now) or loop is None:
+            return False
+        if burst.is_due(now):
+            self._let_leave()
+        if burst.add(watched, now):
+            loop.call_soon(self._let_leave)
+        return True
+
+    def _let_leave(self) -> None:
+        watched = self._burst.pop()
+        while watched is not None:
+            try:
+                watched.leave()
+            except Exception as error:
+                self._report(watched, error)
+            watched = self._burst.pop()
 
     # The batch
 

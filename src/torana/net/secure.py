@@ -280,11 +280,13 @@ class TlsTransport(Transport):
     # The end
 
     def shutdown_write(self) -> None:
+        self.leave()
         self._notify_close()
         Transport.shutdown_write(self)
 
     def close(self) -> None:
         if not self.is_closed:
+            self.leave()
             self._notify_close()
             Transport.close(self)
 

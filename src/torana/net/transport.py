@@ -40,6 +40,9 @@ class Owner(Protocol):
     def lost(self) -> None:
         """The connection is dead; close it."""
 
+    def blocked(self) -> None:
+        """The peer did not take at once what was posted; it waits now."""
+
     def expired(self, now: float) -> None:
         """The deadline set on the transport has passed."""
 
@@ -136,6 +139,7 @@ class Transport(Outlet):
 
     def close_when_drained(self) -> None:
         """Close once all that waits is written."""
+        self.leave()
         if self._queue and not self._is_lost:
             self._closes_when_drained = True
         else:
@@ -143,6 +147,7 @@ class Transport(Outlet):
 
     def shutdown_write(self) -> None:
         """Send FIN; reading goes on (lingering close)."""
+        self.leave()
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_WR)
 
@@ -150,6 +155,7 @@ class Transport(Outlet):
         """Close now; what waits is dropped. On the loop's thread only."""
         if self.is_closed:
             return
+        self.leave()
         self.is_closed = True
         self.deadline = 0.0
         self.poller.forget(self)
@@ -169,6 +175,7 @@ class Transport(Outlet):
     def reset(self) -> None:
         """Close with a TCP reset, so that the peer cannot take a part for the whole."""
         if not self.is_closed:
+            self._kept = None
             with contextlib.suppress(OSError):
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
             self.close()
@@ -177,6 +184,8 @@ class Transport(Outlet):
 
     def lend(self) -> None:
         """The loop leaves this alone until ``give_back``; one other thread may write."""
+        if self._kept is not None:
+            self.leave()
         self.is_lent = True
 
     def give_back(self) -> bool:

@@ -6,10 +6,47 @@ They are frozen, hold no open thing and can be pickled, so they also travel to a
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from torana.gateway.options import ApplicationOptions, GatewayOptions
 from torana.net.options import NetOptions
 from torana.serve.options import ServeOptions
+
+#: Events that a function may be named for in ``[hooks]``, in the order of a server's life (``process/hooks.py``).
+HOOK_EVENTS: Final = (
+    "on_starting",
+    "pre_fork",
+    "post_fork",
+    "post_worker_init",
+    "when_ready",
+    "on_reload",
+    "nworkers_changed",
+    "worker_int",
+    "worker_abort",
+    "worker_exit",
+    "child_exit",
+    "pre_exec",
+    "on_exit",
+)
+
+#: When a service that ended is started again.
+RESTARTS: Final = ("always", "on-failure", "never")
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOptions:
+    """A program beside the workers, one per server (``[[service]]``)."""
+
+    #: What the log calls it; one of a kind.
+    name: str
+    #: Words to execute, or one text for the shell.
+    command: tuple[str, ...] | str
+    #: Directory to run it in; None is the server's own.
+    cwd: str | None = None
+    #: One of ``RESTARTS``; "on-failure" takes exit code 0 for an end as meant.
+    restart: str = "always"
+    #: How long it may take to end after TERM, before KILL.
+    stop_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +67,8 @@ class ProcessOptions:
     #: Replace a worker that is larger (bytes) or older (seconds) than this; 0 never.
     max_rss_bytes: int = 0
     max_lifetime_s: float = 0.0
+    #: Added by chance, up to this, to the ``max_requests`` of each worker.
+    max_requests_jitter: int = 0
     #: Longest a worker may take to become ready; 0 means no bound.
     boot_s: float = 600.0
     #: How long a retired worker may go on with the streams it has.
@@ -41,8 +80,14 @@ class ProcessOptions:
     group: str | None = None
     #: Where commands are heard: "auto" (in the run-time directory), "off", or a path.
     control_socket: str = "auto"
-    #: What systemd said about sockets it passed: LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES, as (name, value).
+    #: What systemd said: LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES about sockets it passed, NOTIFY_SOCKET,
+    #: WATCHDOG_USEC and WATCHDOG_PID about what it wants to hear, as (name, value).
     systemd: tuple[tuple[str, str], ...] = ()
+    #: The user's run-time directory (XDG_RUNTIME_DIR), "" where there is none.
+    runtime_dir: str = ""
+    services: tuple[ServiceOptions, ...] = ()
+    #: Functions to call: (one of ``HOOK_EVENTS``, "module:function"), in the order they are called.
+    hooks: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

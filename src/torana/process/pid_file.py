@@ -24,7 +24,8 @@ def pid_file(path: str | None) -> Iterator[None]:
         yield
     finally:
         with contextlib.suppress(OSError):
-            if _read(path) == own:
+            # A forked worker that leaves this block leaves the file alone.
+            if own == f"{os.getpid()}\n" and _read(path) == own:
                 os.unlink(path)
 
 

@@ -14,12 +14,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from torana.net.listener import Listener
 from torana.process.log import set_up_log
 from torana.process.options import RunOptions
 from torana.process.pid_file import pid_file
 from torana.process.signals import Hearing, stop_while_loading
 from torana.serve.application import (
     Application,
+    call_function,
     failed_application,
     given_application,
     imported,
@@ -31,11 +33,14 @@ from torana.serve.server import Server
 __all__ = [
     "Application",
     "Serving",
+    "call_function",
     "failed_application",
     "given_application",
     "imported",
     "load_application",
+    "loop_factory",
     "run_single",
+    "settle_memory",
     "warm_up",
 ]
 
@@ -50,12 +55,23 @@ _THRESHOLD = 20_000
 class Serving:
     """A server within an event loop that is already running: start it, let it run, stop it.
 
-    Also what signals are told to; a stop that comes while it starts cancels the start.
+    Also what signals are told to; a stop that comes while it starts cancels the start. ``listeners`` are open ones to
+    use instead of opening those of the options. ``on_worn`` is told why another should take this worker's place;
+    without it the worker stops by itself.
     """
 
-    def __init__(self, options: RunOptions, application: Application) -> None:
+    def __init__(
+        self,
+        options: RunOptions,
+        application: Application,
+        *,
+        listeners: list[Listener] | None = None,
+        on_worn: Callable[[str], None] | None = None,
+    ) -> None:
         self._options = options
         self._application = application
+        self._listeners = listeners
+        self._on_worn = on_worn
         self._server: Server | None = None
         self._starting: asyncio.Task[None] | None = None
         self._is_stopping = False
@@ -67,7 +83,14 @@ class Serving:
         """
         options = self._options
         self._server = server = Server(
-            self._application, options.net, options.serve, options.gateway, environ_fds=dict(options.process.systemd)
+            self._application,
+            options.net,
+            options.serve,
+            options.gateway,
+            listeners=self._listeners,
+            environ_fds=dict(options.process.systemd),
+            on_worn=self._on_worn,
+            boot_s=options.process.boot_s,
         )
         self._starting = asyncio.ensure_future(server.start())
         try:
@@ -111,6 +134,37 @@ class Serving:
         if self._server is not None:
             self._server.reopen_logs()
 
+    # What only a worker with a supervisor is told, on the loop's thread
+
+    def retire(self, retire_s: float) -> None:
+        """Leave the listeners to others, finish what there is within ``retire_s``, and end."""
+        if self._starting is not None:
+            self.request_stop()
+        elif self._server is not None:
+            self._server.request_retire(retire_s)
+
+    def adopt(self, key: str, listeners: list[Listener]) -> None:
+        """Accept from these too, until ``release(key)``; they are the server's to close."""
+        if self._server is None:
+            for listener in listeners:
+                listener.let_go()
+        else:
+            self._server.adopt(key, listeners)
+
+    def release(self, key: str) -> None:
+        """Leave what was adopted under this key to others."""
+        if self._server is not None:
+            self._server.release(key)
+
+    def unready(self) -> None:
+        """Tell load balancers that no more requests are wanted."""
+        if self._server is not None:
+            self._server.request_unready()
+
+    def status(self) -> dict[str, int]:
+        """Numbers of this moment: connections, requests running and served, connections in the queue."""
+        return {} if self._server is None else self._server.status()
+
 
 def run_single(
     options: RunOptions,
@@ -139,7 +193,7 @@ def run_single(
             for notice in options.notices:
                 logger.warning("%s", notice)
             began = began if is_announced else 0.0
-            with asyncio.Runner(loop_factory=_loop_factory(options.process.loop)) as runner:
+            with asyncio.Runner(loop_factory=loop_factory(options.process.loop)) as runner:
                 runner.run(_serve(options, application, began, when_ready))
     except KeyboardInterrupt:
         # Stopped while loading, before the loop heard signals: as asked.
@@ -153,7 +207,7 @@ async def _serve(
     with Hearing(serving, asyncio.get_running_loop(), logging.INFO if began else logging.DEBUG):
         if not await serving.start():
             return
-        _settle_memory()
+        settle_memory()
         if began:
             _announce(serving, application, time.monotonic() - began)
         if when_ready is not None:
@@ -163,7 +217,7 @@ async def _serve(
         logger.info("Stopped")
 
 
-def _settle_memory() -> None:
+def settle_memory() -> None:
     """Let the garbage collector leave alone what start-up made, and look less often at what requests make.
 
     Each request makes some dozens of containers and drops them all by reference count; by default the collector would
@@ -185,7 +239,7 @@ def _announce(serving: Serving, application: Application, took_s: float) -> None
     )  # fmt: skip
 
 
-def _loop_factory(choice: str) -> Callable[[], asyncio.AbstractEventLoop]:
+def loop_factory(choice: str) -> Callable[[], asyncio.AbstractEventLoop]:
     """uvloop where it is installed or demanded, asyncio otherwise."""
     if choice != "asyncio":
         try:

@@ -62,6 +62,13 @@ class Acceptor(Watched):
             self.poller.forget(self)
         self.listener.close()
 
+    def let_go(self) -> None:
+        """Stop accepting and leave the queue as it is: somebody else holds the socket too, and accepts from it."""
+        if self._is_open:
+            self._is_open = False
+            self.poller.forget(self)
+        self.listener.let_go()
+
     def ready(self, events: int) -> None:
         if self.crowd.is_shut():
             self._pause()

@@ -39,8 +39,12 @@ class Member(Protocol):
         """Close to make room for others."""
         ...
 
-    def close_if_idle(self) -> bool:
-        """Close if it serves nobody just now; whether it did."""
+    def close_if_idle(self, before: float) -> bool:
+        """Close if it has only waited for its client since ``before`` (monotonic seconds); whether it did."""
+        ...
+
+    def doing(self) -> tuple[bool, str]:
+        """Why it is still open, for the log: whether with a request under way; that, or a phrase in the plural."""
         ...
 
     def stop(self) -> None:

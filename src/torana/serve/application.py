@@ -11,12 +11,13 @@ from typing import Any
 from torana.gateway.detect import Verdict, examine
 from torana.gateway.error_page import error_page
 from torana.gateway.find import find
-from torana.gateway.load import load_found, warm_up
+from torana.gateway.load import call_function, load_found, warm_up
 from torana.gateway.options import ApplicationOptions
 from torana.gateway.warm import imported
 
 __all__ = [
     "Application",
+    "call_function",
     "failed_application",
     "given_application",
     "imported",

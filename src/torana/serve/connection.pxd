@@ -10,6 +10,7 @@ from torana.wire.events cimport EndOfBody, RequestHead
 cdef class Connection(Outbound):
     cpdef readable(self)
     cpdef drained(self)
+    cpdef blocked(self)
     cpdef peer_closed(self)
     cpdef woken(self)
     cdef _begin(self, RequestHead head)

@@ -58,6 +58,14 @@ class Connection(Outbound):
         elif self.phase == IDLE and self.transport.waiting == 0:
             self._await_next()
 
+    def blocked(self) -> None:
+        if self.phase == IDLE:
+            # As after any answer that the client does not take at once: its next request waits.
+            self.transport.is_reading = False
+            self._read_deadline = 0.0
+        if self.phase < CLOSING:
+            self._arm()
+
     def peer_closed(self) -> None:
         """FIN arrived while reading was paused: the rest of the request may still lie in the kernel's buffer."""
         self._has_peer_closed = True
@@ -147,6 +155,8 @@ class Connection(Outbound):
             self._began = time.monotonic()
             self._began_wall = time.time()
         site.running += 1
+        if site.ledger is not None:
+            self._place = site.ledger.begin(head, self.clock.now)
         if length == 0:
             self.phase = ANSWER
         else:

@@ -35,6 +35,7 @@ cdef class Ending(Channel):
     cdef double _read_deadline
     cdef double _began
     cdef double _began_wall
+    cdef int _place
 
     cpdef lost(self)
     cpdef refuse(self, error)
@@ -47,11 +48,13 @@ cdef class Ending(Channel):
     cdef _throw_away(self, Py_ssize_t size)
     cdef _linger_on(self)
     cpdef double waiting_since(self, bint has_heads) except -1
-    cpdef bint close_if_idle(self) except -1
+    cpdef bint close_if_idle(self, double before) except -1
+    cpdef tuple doing(self)
     cpdef evict(self)
     cpdef stop(self)
     cpdef kill(self)
     cdef _leave(self)
+    cpdef leave_unlogged(self)
     cdef _record(self, int status)
     cdef _arm(self)
     cdef _advance(self)

@@ -26,6 +26,10 @@ _FRESH_S = 1.0
 #: More time for what has arrived and was not read.
 _SPARED_S = 0.1
 
+#: How much of a request the log of a stop quotes.
+_METHOD_BYTES = 16
+_PATH_BYTES = 96
+
 #: Ends of a handshake that scanners and health checks cause all day.
 _UNREMARKABLE = ("connection lost", "closed without a word")
 
@@ -62,6 +66,7 @@ class Ending(Channel):
         self._read_deadline = self.clock.now + site.timeouts.first_byte_s if site.timeouts.first_byte_s else 0.0
         self._began = 0.0
         self._began_wall = 0.0
+        self._place = -1
         transport.owner = self
         transport.deadline = self._read_deadline
 
@@ -112,6 +117,12 @@ class Ending(Channel):
 
     def _overloaded(self) -> None:
         """More requests run than may: this one is answered, not dropped (503, RFC 9110 section 15.6.4)."""
+        health = self.site.health
+        if health is not None and health.is_asked(self.request):
+            if self.is_surplus:
+                self.wire.close_after()
+            health.answer(self.request, self.response)
+            return
         setting = "limit_connections" if self.is_surplus else "limit_concurrency"
         self.site.refusals.note("overload", setting, self.endpoints.client, self.clock.now)
         if self.is_surplus:
@@ -179,6 +190,7 @@ class Ending(Channel):
     def _close_politely(self, is_refused: bool = False) -> None:
         """Close after the last byte is written, without a reset that would destroy it (RFC 9112 section 9.6)."""
         request = self.request
+        self.transport.leave()
         more_may_come = is_refused or self.wire.buffered > 0
         if request is not None:
             # A client that did not ask for the end may be sending its next request already.
@@ -237,12 +249,25 @@ class Ending(Channel):
             return self._phase_started if self.clock.now - self._phase_started >= _FRESH_S else 0.0
         return 0.0
 
-    def close_if_idle(self) -> bool:
-        """Close a connection that waits for its client, unless bytes are there already; whether it did."""
-        if self.waiting_since(False) == 0.0 or self.transport.has_unread():
+    def close_if_idle(self, before: float) -> bool:
+        """Close a connection that has waited for its client since ``before``, unless bytes are there already."""
+        since = self.waiting_since(False)
+        if since == 0.0 or since > before or self.transport.has_unread():
             return False
         self._leave()
         return True
+
+    def doing(self) -> tuple[bool, str]:
+        """Why it is still open, for the log: (True, the request under way) or (False, a phrase in the plural)."""
+        request = self.request
+        if request is not None and self.phase != DISCARD:
+            path = request.head.raw_path[:_PATH_BYTES].decode("ascii", "backslashreplace")
+            return True, f"{request.head.method[:_METHOD_BYTES]} {path}"
+        if self.transport.waiting:
+            return False, "clients that still take their answer"
+        if self.phase == HEAD or self.phase == FRESH:
+            return False, "requests whose head is not complete"
+        return False, "connections about to close"
 
     def evict(self) -> None:
         """Close to make room for others, when ``waiting_since`` allows it."""
@@ -272,6 +297,10 @@ class Ending(Channel):
         self.transport.close()
         self.crowd.left(self)
 
+    def leave_unlogged(self) -> None:
+        """Keep the present exchange out of the access log."""
+        self._began = 0.0
+
     def _record(self, status: int) -> None:
         """Account for the exchange once; ``status`` 0 takes the response's own."""
         request, response = self.request, self.response
@@ -279,8 +308,10 @@ class Ending(Channel):
             return
         site = self.site
         site.running -= 1
+        if site.ledger is not None:
+            site.ledger.end(self._place)
         log = site.access_log
-        if log is not None:
+        if log is not None and self._began:
             head = request.head
             client = request.endpoints.client
             log.record(

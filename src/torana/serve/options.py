@@ -36,6 +36,9 @@ class Timeouts:
     cancel_s: float = 3.0
     #: Between the wish to stop and the moment from which nobody is accepted any more (for load balancers).
     drain_delay_s: float = 0.0
+    #: When stopping or retiring, a connection is closed once it has waited this long for its next request: a client
+    #: that has just read an answer may have sent one already.
+    idle_linger_s: float = 2.0
     #: Longest the application may take to answer one request, the client's own time not counted.
     request_s: float = 0.0
 

@@ -31,7 +31,11 @@ class Outbound(Ending):
         date_line = self.clock.date_line if site.has_date else b""
         size = len(data)
         if size <= _JOIN_BYTES:
-            transport.write(wire.send_head(status, reason, fields, length, data, is_end, date_line, site.default_lines))
+            head = wire.send_head(status, reason, fields, length, data, is_end, date_line, site.default_lines)
+            if is_end or not transport.is_lent:
+                transport.post(head)
+            else:
+                transport.write(head)
         else:
             head = wire.send_head(status, reason, fields, length, b"", False, date_line, site.default_lines)
             transport.write_framed(head + wire.begin_data(size, is_end), data, wire.end_data(is_end))
@@ -128,6 +132,7 @@ class Outbound(Ending):
 
     def give_back(self) -> None:
         transport = self.transport
+        transport.leave()
         if (
             self._is_answered
             and not self._is_aborted

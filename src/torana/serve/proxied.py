@@ -94,8 +94,11 @@ class ProxiedStart:
     def evict(self) -> None:
         """Never asked: a header has but seconds."""
 
-    def close_if_idle(self) -> bool:
+    def close_if_idle(self, before: float) -> bool:
         return False
+
+    def doing(self) -> tuple[bool, str]:
+        return False, "connections without their PROXY protocol header"
 
     def stop(self) -> None:
         self.lost()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from torana.gateway.build import build
@@ -15,11 +16,14 @@ from torana.net.clock import Clock
 from torana.net.listener import Listener, open_listeners
 from torana.net.poller_fallback import poller_class
 from torana.serve import timeouts
-from torana.serve.acceptor import Acceptor
 from torana.serve.access_log import open_access_log
 from torana.serve.admission import Crowd, connection_cap
-from torana.serve.drain import drain
+from torana.serve.doors import Doors
+from torana.serve.drain import delay, drain, retire
+from torana.serve.health import HealthGateway
+from torana.serve.ledger import Ledger
 from torana.serve.site import Site
+from torana.serve.warm_up import warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,12 +39,17 @@ _log = logging.getLogger("torana")
 
 #: What an urgent stop leaves the application for its shutdown.
 _URGENT_S = 0.5
+#: The key of the server's own listeners; adopted ones have another.
+_OWN = ""
 
 
 class Server:
     """Serves one application on the running loop.
 
     ``listeners``: already open ones to use instead of opening those of ``net``. ``environ_fds``: what systemd said.
+    ``on_worn``: told once, on the loop, why another should take this server's place ("max_requests"); without it the
+    server stops. ``boot_s``: the longest that the warm-up request may take; 0 means no bound. ``ledger_row``: memory
+    for a ledger that a supervisor reads (``base/board_row``).
     """
 
     def __init__(
@@ -52,6 +61,9 @@ class Server:
         *,
         listeners: list[Listener] | None = None,
         environ_fds: Mapping[str, str] | None = None,
+        on_worn: Callable[[str], None] | None = None,
+        boot_s: float = 600.0,
+        ledger_row: memoryview | None = None,
     ) -> None:
         page = error_fields if serve.error_pages else None
         self._gateway: Gateway = build(application.object, application.interface, gateway, page)
@@ -59,10 +71,17 @@ class Server:
         self._options = serve
         self._environ_fds = environ_fds
         self._listeners = listeners
-        self._acceptors: list[Acceptor] = []
+        self._on_worn = on_worn
+        self._boot_s = boot_s
+        self._ledger_row = ledger_row
+        self._doors: Doors | None = None
+        self._health: HealthGateway | None = None
         self._contexts: TlsContexts | None = None
+        # Each is set with those above it: the last one by whatever ends the serving.
         self._abort = asyncio.Event()
         self._stop = asyncio.Event()
+        self._leave = asyncio.Event()
+        self._retire_s = 0.0
         self._over = asyncio.Event()
         self._stopping: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -70,6 +89,8 @@ class Server:
         self.cap = connection_cap(serve.bounds.connections)
         self.crowd = Crowd(self.cap)
         self.site: Site | None = None
+        #: Another has taken this server's place: it accepts nobody, finishes what it has, and ends.
+        self.is_retiring = False
         #: Whether every exchange had ended by itself when the server stopped.
         self.is_clean = True
 
@@ -96,33 +117,70 @@ class Server:
         for listener in self._listeners:
             if listener.warning:
                 _log.warning("%s", listener.warning)
-        log = open_access_log(self._options.access_log)
-        site = self.site = Site(self._gateway, self._options, self.cap, log)
-        site.on_worn_out = self.request_stop
+        site = self.site = self._make_site()
         self._poller = poller_class()(Clock(), timeouts.tick_s(self._options.timeouts))
         self._poller.attach(loop)
         self._poller.on_tick.append(self._tick)
-        for listener in self._listeners:
-            acceptor = Acceptor(listener, self._poller, site, self.crowd, self._net.transport, self._contexts)
-            self._acceptors.append(acceptor)
-            acceptor.open()
-        self._stopping = loop.create_task(self._stop_in_order(), name="torana-stop")
+        if self._options.warm_up_path:
+            await self._warm_up(site)
+        site.on_worn_out = self._worn_out
+        self._doors = Doors(self._poller, site, self.crowd, self._net.transport, self._contexts)
+        self._doors.open(_OWN, self._listeners)
+        self._stopping = loop.create_task(self._end_in_order(site, self._doors), name="torana-stop")
+
+    def adopt(self, key: str, listeners: list[Listener]) -> None:
+        """Accept from these too until ``release(key)``; the server closes its copies. On the loop's thread only.
+
+        A server that is about to end takes nobody in: it lets go of them at once.
+        """
+        if self._doors is not None and not self._leave.is_set():
+            self._doors.open(key, listeners)
+        else:
+            for listener in listeners:
+                listener.let_go()
+
+    def release(self, key: str) -> None:
+        """Stop accepting from what came with ``key``, and leave its queues as they are. On the loop's thread only."""
+        if self._doors is not None and key != _OWN:
+            self._doors.release(key)
+
+    def request_unready(self) -> None:
+        """Have the health path answer 503 from now on; safe from signal handlers and other threads."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._be_unready)
+
+    def request_retire(self, retire_s: float = 300.0) -> None:
+        """Leave the listeners to others and end when everybody has left, or after ``retire_s`` by a graceful stop.
+
+        Safe from signal handlers and other threads; nothing once the server stops.
+        """
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._begin_to_retire, retire_s)
 
     def request_stop(self) -> None:
         """Begin a graceful stop; safe from signal handlers and other threads."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
+            self._loop.call_soon_threadsafe(self._set, self._stop, self._leave)
 
     def request_abort(self) -> None:
         """Stop at once; safe from signal handlers and other threads."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._abort.set)
-            self._loop.call_soon_threadsafe(self._stop.set)
+            self._loop.call_soon_threadsafe(self._set, self._abort, self._stop, self._leave)
 
     def reopen_logs(self) -> None:
         """Write the access log to a newly opened file from now on."""
         if self.site is not None and self.site.access_log is not None:
             self.site.access_log.reopen()
+
+    def status(self) -> dict[str, int]:
+        """Numbers of this moment: connections, requests running, requests served, connections in the queues."""
+        site = self.site
+        return {
+            "connections": len(self.crowd),
+            "running": 0 if site is None else site.running,
+            "served": 0 if site is None else site.served,
+            "queued": 0 if self._doors is None else self._doors.waiting(),
+        }
 
     async def finished(self) -> None:
         """Until the server has stopped."""
@@ -130,21 +188,80 @@ class Server:
         if self._stopping is not None:
             await self._stopping
 
-    async def _stop_in_order(self) -> None:
-        await self._stop.wait()
-        site = self.site
-        assert site is not None
+    # The start
+
+    def _make_site(self) -> Site:
+        options = self._options
+        gateway = self._gateway
+        if options.health_path:
+            gateway = self._health = HealthGateway(options.health_path, gateway)
+        site = Site(gateway, options, self.cap, open_access_log(options.access_log))
+        site.health = self._health
+        if self._ledger_row is not None:
+            site.ledger = Ledger(self._ledger_row)
+        return site
+
+    async def _warm_up(self, site: Site) -> None:
+        """Have one request answered before others come; when that fails, nothing is left of the start."""
+        path, is_tls, options = self._options.warm_up_path, self._contexts is not None, self._net.transport
+        try:
+            await warm_up(path, is_tls, self._boot_s, site, self._poller, self.crowd, options)
+            site.served = 0
+        except BaseException:
+            urgent = asyncio.Event()
+            urgent.set()
+            await drain(self.crowd, self._gateway, self._options.timeouts, urgent)
+            await self._shut_down()
+            self._let_go(site)
+            for listener in self._listeners or []:
+                listener.close()
+            raise
+
+    # The end
+
+    def _worn_out(self) -> None:
+        if self._on_worn is None:
+            self.request_stop()
+        elif self._loop is not None:
+            self._loop.call_soon(self._on_worn, "max_requests")
+
+    def _be_unready(self) -> None:
+        if self._health is not None:
+            self._health.is_ready = False
+
+    def _begin_to_retire(self, retire_s: float) -> None:
+        if not self._leave.is_set():
+            self.is_retiring = True
+            self._retire_s = retire_s
+            self._leave.set()
+
+    def _set(self, *events: asyncio.Event) -> None:
+        for event in events:
+            event.set()
+
+    async def _end_in_order(self, site: Site, doors: Doors) -> None:
+        await self._leave.wait()
+        times = self._options.timeouts
         try:
             site.is_draining = True
-            for acceptor in self._acceptors:
-                acceptor.close()
-            self.is_clean = await drain(self.crowd, self._gateway, self._options.timeouts, self._abort)
+            if self.is_retiring:
+                # Not unhealthy: whoever asks by a kept connection asks for all servers of the address.
+                doors.let_go()
+                await retire(self.crowd, self._gateway, self._retire_s, times.idle_linger_s, self._stop)
+            else:
+                self._be_unready()
+                await delay(times.drain_delay_s, self._abort)
+                doors.close()
+            self.is_clean = await drain(self.crowd, self._gateway, times, self._abort)
             await self._shut_down()
         finally:
-            self._poller.detach()
-            if site.access_log is not None:
-                site.access_log.close()
+            self._let_go(site)
             self._over.set()
+
+    def _let_go(self, site: Site) -> None:
+        self._poller.detach()
+        if site.access_log is not None:
+            site.access_log.close()
 
     async def _shut_down(self) -> None:
         """The application's own shutdown; when the stop is urgent it gets but a moment."""
@@ -159,6 +276,10 @@ class Server:
 
     def _tick(self, now: float) -> None:
         self._gateway.tick(now)
+        ledger = None if self.site is None else self.site.ledger
+        if ledger is not None:
+            ledger.beat()
+            ledger.note(self._gateway.waiting(), len(self.crowd))
         tls = self._net.listen.tls
         if self._contexts is not None and tls is not None and tls.reload_interval_s:
             if now - self._tls_looked >= tls.reload_interval_s:

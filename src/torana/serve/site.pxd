@@ -1,4 +1,5 @@
 from torana.exchange.roles cimport Gateway
+from torana.serve.ledger cimport Ledger
 
 cdef class Site:
     cdef public Gateway gateway
@@ -21,4 +22,6 @@ cdef class Site:
     cdef public bint is_draining
     cdef public long long running
     cdef public long long served
+    cdef public Ledger ledger
     cdef public object on_worn_out
+    cdef public object health

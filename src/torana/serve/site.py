@@ -13,6 +13,7 @@ from torana.serve.refusals import Refusals
 
 if TYPE_CHECKING:
     from torana.serve.access_log import AccessLog
+    from torana.serve.ledger import Ledger
     from torana.serve.options import ServeOptions
 
 
@@ -38,14 +39,18 @@ class Site:
         self.concurrency = options.bounds.concurrency or connection_cap
         self.connection_cap = connection_cap
         self.max_requests = options.bounds.max_requests
-        #: Set when a graceful stop begins: each answer is then its connection's last.
+        #: Set when the server begins to stop or to retire: each answer is then its connection's last.
         self.is_draining = False
         #: Exchanges begun and not yet over.
         self.running = 0
         #: Exchanges begun in all.
         self.served = 0
+        #: Where it is written down what runs, for a supervisor; None when nobody supervises.
+        self.ledger: Ledger | None = None
         #: Called once when ``max_requests`` is reached.
         self.on_worn_out: Any = None
+        #: Answers the health path, also when the application has too much to do; None when there is none.
+        self.health: Any = None
 
 
 def _default_lines(options: ServeOptions) -> bytes:

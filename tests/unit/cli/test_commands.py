@@ -13,7 +13,7 @@ from torana.cli import main as cli
 from torana.cli.flags import flags_of
 from torana.config.explain import spellings
 from torana.config.settings import SETTINGS
-from torana.process import reload, worker
+from torana.process import reload, supervisor, worker
 from torana.process.options import RunOptions
 
 
@@ -35,6 +35,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, RunOptions]]:
     carried: list[tuple[str, RunOptions]] = []
     monkeypatch.setattr(worker, "run_single", lambda options, **_: carried.append(("run", options)))
     monkeypatch.setattr(reload, "run_reloading", lambda options: carried.append(("reload", options)))
+    monkeypatch.setattr(supervisor, "run_supervised", lambda options, _: carried.append(("supervise", options)))
     return carried
 
 
@@ -78,7 +79,8 @@ UVICORN = (
 
 def test_a_gunicorn_command_line_carries_over(ran: list[tuple[str, RunOptions]]) -> None:
     assert cli.invoke(GUNICORN.split()) == 0
-    options = ran[0][1]
+    ((how, options),) = ran
+    assert (how, options.process.workers) == ("supervise", 1)
     assert options.net.listen.binds == ("unix:/run/x", "[::1]:80")
     assert options.gateway.threads == 4
     assert (options.serve.timeouts.graceful_s, options.serve.timeouts.keep_alive_s) == (9, 3)
@@ -117,19 +119,14 @@ REFUSED: list[tuple[str, list[str]]] = [
     ("x:y --zzzzzzzz", ["no flag --zzzzzzzz", "torana run --help"]),
     ("x:y -k gevent", ["-k means nothing here", "ASGI or WSGI"]),
     ("x:y --worker-class gevent", ["--worker-class means nothing here"]),
-    ("x:y --timeout 30", ["--timeout-head"]),
+    ("x:y --timeout 30", ["--timeout-request", "--timeout-hang"]),
     ("x:y -D", ["systemd"]),
     ("x:y --proxy-headers", ["--forwarded-allow-ips"]),
     ("x:y --port", ["--port", "argument"]),
     ("x:y --port http", ["port (--port): found 'http'", "0 to 65535"]),
     ("x:y --keep-alive 3 --timeout-keep-alive 4", ["said twice", "--keep-alive", "--timeout-keep-alive"]),
-    ("x:y --workers 3", ["not available yet"]),
+    ("x:y --workers none", ["workers (--workers)", "or auto"]),
     ("x:y another", ["another"]),
-    ("status", ["torana status is not available yet"]),
-    ("reload", ["torana reload is not available yet"]),
-    ("scale 3", ["torana scale is not available yet"]),
-    ("stop", ["torana stop is not available yet"]),
-    ("dump", ["torana dump is not available yet"]),
     ("explain prot", ["did you mean 'port'?"]),
 ]
 
@@ -158,7 +155,8 @@ def test_help_lists_commands_and_settings(capsys: pytest.CaptureFixture[str]) ->
     assert cli.invoke(["run", "--help"]) == 0
     text = capsys.readouterr().out
     assert "--timeout-body TIME" in text and "[30s]" in text
-    assert "--max-rss" not in text, "what is not available is not offered"
+    assert "--max-rss" in text
+    assert "--static" not in text, "what is not available is not offered"
     assert "--graceful-timeout" not in text, "other spellings work, but one is shown"
 
 

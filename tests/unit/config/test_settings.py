@@ -25,7 +25,11 @@ from torana.process.options import RunOptions
 WITHOUT_SETTING = {
     "net.listen.tls.alpn": "follows from --http",
     "gateway.is_multiprocess": "follows from the number of workers",
+    "serve.timeouts.idle_linger_s": "what keeps a retirement from losing a request (RFC 9112 section 9.5)",
+    "process.is_supervised": "follows from workers and from what only a supervisor can do",
+    "process.max_requests_jitter": "each worker draws its own; one process has it in max_requests",
     "process.systemd": "a fact, not a wish",
+    "process.runtime_dir": "a fact, not a wish",
     "notices": "what configuration itself has to say",
 }
 
@@ -88,6 +92,7 @@ def test_a_default_stands_in_its_option(setting: Setting) -> None:
 EXAMPLES = {
     "text": "some", "path": ".", "integer": "7", "duration": "7", "size": "777k", "mode": "027", "address": "fd:7",
     "network": "10.0.0.7", "field": "X-A: b", "mount point": "/seven", "certificate": "a.pem:b.pem",
+    "hooks": "on_exit=site:goodbye", "service": "jobs=run them",
 }  # fmt: skip
 
 

@@ -142,14 +142,20 @@ def test_a_file_that_is_no_settings_file(place: Path) -> None:
         ({"timeout_head": "60", "timeout_head_max": "30"}, ["timeout_head (--timeout-head)", "timeout_head_max"]),
         ({"bind": ("fd:3",), "port": "80"}, ["bind (--bind)", "--port", "not both"]),
         ({"host": "1.2.3"}, ["host (--host)", "'1.2.3'"]),
-        ({"workers": "2"}, ["workers (--workers)", "not available yet"]),
+        ({"workers": "0"}, ["workers (--workers)", "'0'", "from 1 to 4096, or auto"]),
+        ({"workers": "many"}, ["workers (--workers)", "'many'", "from 1 to 4096, or auto"]),
         ({"http": "2"}, ["not available yet"]),
         ({"interface": "tornado"}, ["not available yet"]),
-        ({"preload": True}, ["not available yet"]),
-        ({"max_rss": "1g"}, ["not available yet"]),
-        ({"max_lifetime": "1h"}, ["not available yet"]),
-        ({"user": "www"}, ["not available yet"]),
-        ({"group": "www"}, ["not available yet"]),
+        ({"max_rss": "much"}, ["max_rss (--max-rss)", "'much'", "100MiB"]),
+        ({"max_lifetime": "long"}, ["max_lifetime (--max-lifetime)", "'long'", "1h"]),
+        ({"hooks": ("on_exit",)}, ["hooks (--hooks)", "'on_exit'", "EVENT=MODULE:FUNCTION"]),
+        ({"hooks": ("on_exti=a:b",)}, ["hooks (--hooks)", "no hook 'on_exti'", "did you mean 'on_exit'?"]),
+        ({"hooks": ("on_exit=a.b",)}, ["hooks (--hooks)", "on_exit: found 'a.b'", "'module:function'"]),
+        ({"hooks": ("pre_request=a:b",)}, ["hooks (--hooks)", "no hook 'pre_request'", "middleware"]),
+        ({"service": ("run it",)}, ["service (--service)", "'run it'", "NAME=COMMAND"]),
+        ({"service": ("jobs=",)}, ["service (--service)", "command: found ''", "a list of words"]),
+        ({"service": ("a b=run",)}, ["service (--service)", "name: found 'a b'"]),
+        ({"service": ("a=run", "a=walk")}, ["service (--service)", "a second one is called 'a'"]),
         ({"static": ("/s=dir",)}, ["not available yet"]),
     ],
 )
@@ -206,6 +212,8 @@ def test_a_kubernetes_service_link_is_no_port() -> None:
     found = options({"TORANA_PORT": "tcp://10.0.0.1:80", "TORANA_HOST": "0.0.0.0"})
     assert found.net.listen.binds == ("0.0.0.0:8000",)
     assert any("Kubernetes" in notice for notice in found.notices)
+    links = ("SERVICE_HOST", "SERVICE_PORT", "SERVICE_PORT_HTTP", "PORT_80_TCP", "PORT_80_TCP_ADDR")
+    assert options({f"TORANA_{name}": "10.0.0.1" for name in links}).notices == ()
 
 
 def test_a_misspelt_variable_is_mentioned_and_a_strange_one_is_not() -> None:
@@ -214,15 +222,55 @@ def test_a_misspelt_variable_is_mentioned_and_a_strange_one_is_not() -> None:
 
 
 def test_web_concurrency_is_the_default_of_workers() -> None:
-    assert "workers (WEB_CONCURRENCY)" in refusal({"WEB_CONCURRENCY": "4"})
+    assert options({"WEB_CONCURRENCY": "4"}).process.workers == 4
     assert options({"WEB_CONCURRENCY": "4"}, workers="1").process.workers == 1
-    assert options({"WEB_CONCURRENCY": "1"}).process.workers == 1
+    assert "workers (WEB_CONCURRENCY): found 'x'" in refusal({"WEB_CONCURRENCY": "x"})
 
 
-def test_workers_auto_is_one_here_and_says_so() -> None:
-    found = options(workers="auto")
-    assert found.process.workers == 1
-    assert any("one worker" in notice for notice in found.notices)
+def test_workers_auto_is_left_to_the_start() -> None:
+    assert options(workers="auto").process.workers == 0
+    assert options().process.workers == 1
+
+
+@pytest.mark.parametrize(
+    ("environ", "values", "is_supervised"),
+    [
+        ({}, {}, False),
+        ({}, {"workers": "4"}, True),
+        ({}, {"workers": "1"}, True),
+        ({}, {"workers": "auto"}, True),
+        ({"WEB_CONCURRENCY": "1"}, {}, True),
+        ({"TORANA_WORKERS": "2"}, {}, True),
+        ({}, {"preload": True}, True),
+        ({}, {"preload": False}, False),
+        ({}, {"max_rss": "1g"}, True),
+        ({}, {"max_rss": "0"}, False),
+        ({}, {"max_lifetime": "1h"}, True),
+        ({}, {"user": "www"}, True),
+        ({}, {"hooks": ("on_exit=a:b",)}, True),
+        ({}, {"service": ("jobs=run",)}, True),
+        ({}, {"reload": True}, False),
+    ],
+)
+def test_who_wants_a_supervisor(environ: dict[str, str], values: dict[str, Any], is_supervised: bool) -> None:
+    found = options(environ, **values)
+    assert found.process.is_supervised is is_supervised
+    assert found.gateway.is_multiprocess is is_supervised
+    assert found.notices == ()
+
+
+def test_a_reloading_server_is_one_process_and_says_what_it_does_without() -> None:
+    found = options({"WEB_CONCURRENCY": "4"}, reload=True, preload=True)
+    assert not found.process.is_supervised and found.process.workers == 1
+    (notice,) = found.notices
+    assert "workers (WEB_CONCURRENCY), preload (--preload)" in notice
+    assert options(reload=True, workers="1").notices == ()
+
+
+def test_a_command_that_stands_for_one_worker_wants_no_supervisor(place: Path) -> None:
+    (place / "torana.toml").write_text("workers = 4\n")
+    found = run_options(gather(environ={}, commanded={"reload": True, "workers": 1}, command="torana dev"))
+    assert not found.process.is_supervised and found.process.workers == 1 and found.notices == ()
 
 
 def test_no_color() -> None:
@@ -233,6 +281,14 @@ def test_no_color() -> None:
 def test_what_systemd_says_is_handed_on() -> None:
     found = options({"LISTEN_FDS": "1", "LISTEN_PID": "7"}, bind=("systemd",))
     assert dict(found.process.systemd) == {"LISTEN_FDS": "1", "LISTEN_PID": "7"}
+
+
+def test_what_systemd_wants_to_hear_and_the_run_time_directory_are_handed_on() -> None:
+    environ = {"NOTIFY_SOCKET": "@n", "WATCHDOG_USEC": "9", "WATCHDOG_PID": "7", "XDG_RUNTIME_DIR": "/run/user/7"}
+    found = options(environ).process
+    assert dict(found.systemd) == {"NOTIFY_SOCKET": "@n", "WATCHDOG_USEC": "9", "WATCHDOG_PID": "7"}
+    assert found.runtime_dir == "/run/user/7"
+    assert (options().process.systemd, options().process.runtime_dir) == ((), "")
 
 
 def test_an_env_file_fills_the_environment_but_never_over_it(place: Path) -> None:

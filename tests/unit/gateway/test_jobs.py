@@ -7,7 +7,8 @@ from queue import Empty
 
 import pytest
 
-from torana.gateway.jobs import JobQueue, Place
+from torana.base.burst import Burst
+from torana.gateway.jobs import JobQueue, Place, let_leave
 
 
 def test_jobs_come_out_in_the_order_they_went_in() -> None:
@@ -79,3 +80,74 @@ def test_jobs_that_block_run_side_by_side() -> None:
     for thread in threads:
         thread.join(10)
         assert not thread.is_alive()
+
+
+class Leaver:
+    """Notes when it leaves."""
+
+    def __init__(self, name: str, left: list[str]) -> None:
+        self.name = name
+        self.left = left
+
+    def leave(self) -> None:
+        self.left.append(self.name)
+        if self.name == "bad":
+            raise RuntimeError("cannot leave")
+
+
+def test_what_quick_jobs_keep_leaves_when_no_job_waits_and_in_order() -> None:
+    queue, place, left = JobQueue(), Place(), []
+    told: list[Burst] = []
+    queue.see_to = told.append
+    for number in range(4):
+        queue.put(number)
+    for name in ("first", "bad", "third"):
+        queue.get(place, None)
+        queue.keep(place, Leaver(name, left))
+    # The first came alone, so it left at once; somebody was asked once to see to the others.
+    assert left == ["first"] and told == [place.burst]
+    queue.get(place, None)
+    queue.keep(place, Leaver("last", left))
+    assert left == ["first", "bad", "third", "last"]
+
+
+def test_nothing_is_kept_by_a_thread_that_falls_asleep_or_has_nobody_to_see_to_it() -> None:
+    queue, place, left = JobQueue(), Place(), []
+    queue.put("more")
+    for name in ("a", "b"):
+        queue.keep(place, Leaver(name, left))
+    assert left == ["a", "b"], "nobody sees to it"
+    queue.see_to = lambda burst: None
+    queue.keep(place, Leaver("c", left))
+    assert left == ["a", "b"]
+    queue.get_nowait()
+    with pytest.raises(Empty):
+        queue.get(place, 0.001)
+    assert left == ["a", "b", "c"]
+
+
+def test_another_thread_ends_a_burst_whose_own_is_held_up() -> None:
+    queue, place, left = JobQueue(), Place(), []
+    held_up, seen_to = threading.Event(), threading.Event()
+
+    def see_to(burst: Burst) -> None:
+        def later() -> None:
+            let_leave(burst)
+            seen_to.set()
+
+        threading.Thread(target=later).start()
+
+    queue.see_to = see_to
+
+    def work() -> None:
+        for name in ("a", "b"):
+            queue.keep(place, Leaver(name, left))
+        held_up.wait(10)
+
+    queue.put("more")
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert seen_to.wait(10)
+    assert left == ["a", "b"]
+    held_up.set()
+    thread.join()

@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -415,3 +416,32 @@ def test_ipv4_through_an_ipv6_socket_is_written_as_ipv4() -> None:
     assert client_of(("::ffff:10.0.0.1", 5, 0, 0)) == ("10.0.0.1", 5)
     assert client_of(("::1", 5, 0, 0)) == ("::1", 5)
     assert client_of(("10.0.0.1", 5)) == ("10.0.0.1", 5)
+
+
+def test_a_copy_that_is_let_go_of_takes_neither_queue_nor_file_away(opening: Open, tmp_path: Path) -> None:
+    for bind in ("127.0.0.1:0", f"unix:{tmp_path}/web.sock"):
+        (listener,) = opening(bind)
+        held = listener.sock.dup()
+        with held, connect(listener):
+            listener.let_go()
+            assert listener.fileno() == -1
+            held.accept()[0].close()
+    assert (tmp_path / "web.sock").exists()
+    # Not even a later close removes the file.
+    listener.close()
+    assert (tmp_path / "web.sock").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_the_queue_is_counted(opening: Open, tmp_path: Path) -> None:
+    (listener,) = opening("127.0.0.1:0")
+    assert listener.waiting() == 0
+    clients = [connect(listener) for _ in range(3)]
+    assert listener.waiting() == 3
+    taken, _ = listener.accept_batch(2)
+    assert listener.waiting() == 1
+    for sock in (*clients, *(sock for sock, _ in taken)):
+        sock.close()
+    (unix,) = opening(f"unix:{tmp_path}/web.sock")
+    with connect(unix):
+        assert unix.waiting() == 0

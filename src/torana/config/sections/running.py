@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torana.config.kinds import choice, duration, integer_or, many, octal, path, size, switch, text
+from torana.config.process_kinds import hooks, service
 from torana.config.setting import Setting, table
 
 PROCESS = table(
@@ -63,6 +64,19 @@ PROCESS = table(
         text(),
         "Where commands are heard: auto (in the run-time directory), off, or a path.",
         fills="process.control_socket",
+    ),
+    Setting(
+        "hooks",
+        hooks(),
+        "Functions to call when the server starts, forks, reloads or ends; may be given several times.",
+        fills="process.hooks",
+        also=("--hook",),
+    ),
+    Setting(
+        "service",
+        many(service(), splits="\n"),
+        "A program to run beside the workers, one per server; may be given several times.",
+        fills="process.services",
     ),
     Setting("static", many(text()), "Serve files: ROUTE=DIR; may be given several times.", default=()),
 )

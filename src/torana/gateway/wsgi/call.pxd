@@ -37,9 +37,12 @@ cdef class Call(Answerer):
 
     cpdef hold(self, Site site, Request request, Response response)
     cpdef begin(self)
+    @cython.locals(channel=Channel)
     cpdef give_up(self)
+    @cython.locals(channel=Channel)
+    cpdef Channel run(self)
     @cython.locals(response=Response, head=RequestHead, answer=Answer)
-    cpdef run(self)
+    cdef _answer_it(self)
     cdef _enqueue(self)
     cdef _drop(self, int status)
     @cython.locals(environ=dict)

@@ -140,7 +140,11 @@ class Call(Answerer):
         except Exception as error:
             log_failure(error, self._request.head, "A waiting request could not be answered")
         finally:
-            self._finish()
+            channel = self._channel
+            try:
+                self._finish()
+            finally:
+                channel.give_back()
 
     def _enqueue(self) -> None:
         self.stage = QUEUED
@@ -159,8 +163,17 @@ class Call(Answerer):
 
     # On a thread
 
-    def run(self) -> None:
-        """Call the application and send what it answers; never raises."""
+    def run(self) -> Channel:
+        """Call the application and send what it answers; never raises. Returns the channel, which then is to leave."""
+        channel = self._channel
+        head = self._request.head
+        try:
+            self._answer_it()
+        except BaseException as error:
+            log_failure(error, head, "A request could not be ended properly")
+        return channel
+
+    def _answer_it(self) -> None:
         result = None
         response = self._response
         head = self._request.head
@@ -228,9 +241,8 @@ class Call(Answerer):
             pass
 
     def _finish(self) -> None:
-        """Give the connection back, exactly once, with an answer that is complete or cut."""
+        """Nothing of the call remains; its answer is complete or cut."""
         self.stage = OVER
-        channel = self._channel
         try:
             if self._answer is not None:
                 self._answer.end()
@@ -242,7 +254,6 @@ class Call(Answerer):
                 self._response.abort()
         finally:
             self._release()
-            channel.give_back()
 
     def _release(self) -> None:
         # The request knows this call: without this, each pair would wait for the garbage collector.

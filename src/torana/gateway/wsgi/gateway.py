@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from torana.exchange.roles import Gateway
 from torana.gateway.failure import logger
+from torana.gateway.jobs import let_leave
 from torana.gateway.threads import ThreadPool, default_threads
 from torana.gateway.wsgi.call import Site, new_call
 from torana.gateway.wsgi.constants import Constants, native
@@ -20,6 +21,7 @@ from torana.gateway.wsgi.errors import ErrorStream
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from torana.base.burst import Burst
     from torana.gateway.failure import ErrorPage
     from torana.gateway.options import GatewayOptions
 
@@ -63,6 +65,9 @@ class WsgiGateway(Gateway):
     def running(self) -> int:
         return self._begun - self._site.dropped - self.pool.done()
 
+    def waiting(self) -> int:
+        return self.pool.waiting()
+
     def tick(self, now_s: float) -> None:
         """Answer 503 to what has waited too long, and see to it that there are enough threads."""
         site = self._site
@@ -82,8 +87,9 @@ class WsgiGateway(Gateway):
 
     async def startup(self) -> None:
         self.start()
+        self._loop = asyncio.get_running_loop()
+        self.pool.share(self._see_to)
         if self.pool.most > 1:
-            self._loop = asyncio.get_running_loop()
             self._site.watch = self._watch
 
     def start(self) -> None:
@@ -93,6 +99,7 @@ class WsgiGateway(Gateway):
     async def shutdown(self) -> None:
         self._loop = None
         self._site.watch = None
+        self.pool.share(None)
         self.pool.stop()
         give_up_at = time.monotonic() + _JOIN_S
         while self.pool.alive() and time.monotonic() < give_up_at:
@@ -100,6 +107,18 @@ class WsgiGateway(Gateway):
         stuck = self.pool.alive()
         if stuck:
             logger.warning("Threads that are still busy are left behind: %s", ", ".join(stuck))
+
+    def _see_to(self, burst: Burst) -> None:
+        """A thread keeps answers back: if the application holds it up, they leave from the loop."""
+        loop = self._loop
+        try:
+            if loop is not None:
+                loop.call_soon_threadsafe(let_leave, burst)
+                return
+        except RuntimeError:
+            # The loop is closed.
+            pass
+        let_leave(burst)
 
     def _watch(self) -> None:
         """A call was queued and nobody looks how long it waits: do so, once for all that follow."""

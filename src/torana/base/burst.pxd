@@ -1,0 +1,9 @@
+cdef class Burst:
+    cdef object _items
+    cdef double _last_s
+    cdef double _since_s
+
+    cpdef bint takes(self, double now_s) except -1
+    cpdef bint add(self, object item, double now_s) except -1
+    cpdef bint is_due(self, double now_s) except -1
+    cpdef pop(self)

@@ -1,0 +1,110 @@
+"""The workers as processes: forked, spoken with over their channels, taken off the list when they are gone.
+
+Never here: what they are told and why (``supervisor`` carries out the ``plan``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from torana.net.listener import Listener
+from torana.process.channel import Channel, ChannelFull, Message
+from torana.process.options import RunOptions
+from torana.process.spawn import Born, Duty, fork
+
+logger = logging.getLogger("torana")
+
+
+@dataclass(slots=True)
+class Post:
+    """One worker's place: its process, how to speak with it, and which row of the board is its own."""
+
+    pid: int
+    slot: int
+    generation: int
+    position: int
+    channel: Channel
+    #: The signal that we sent it last, 0 for none.
+    sent: int = 0
+    #: Whether its channel is still open.
+    is_heard: bool = True
+
+    def describe(self) -> str:
+        """What the log calls it."""
+        return f"Worker {self.slot + 1} (pid {self.pid})"
+
+
+class Crew:
+    """All workers that were forked and not yet waited for, by process id."""
+
+    def __init__(self) -> None:
+        self.posts: dict[int, Post] = {}
+
+    def spawn(
+        self, options: RunOptions, slot: int, generation: int, began_s: float,
+        leave: Callable[[int, int], list[Listener]], row: Callable[[int], memoryview | None],
+    ) -> Post:  # fmt: skip
+        """Fork a worker; in the new process this raises ``Born`` instead. Raises ``OSError`` if none can be had.
+
+        ``leave(slot, fd)`` is called in the new process: it closes everything but the descriptor and the listeners of
+        the slot, which it returns. ``row`` gives the memory that a position writes to.
+        """
+        position = self._free_position()
+        board_row = row(position)
+        ours, theirs = Channel.pair()
+        try:
+            pid = fork()
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
+        if pid == 0:
+            ours.close()
+            self.close()
+            raise Born(Duty(options, slot, generation, began_s, theirs, leave(slot, theirs.fileno()), board_row))
+        theirs.close()
+        post = self.posts[pid] = Post(pid, slot, generation, position, ours)
+        return post
+
+    def tell(self, pids: Iterable[int], message: Message, fds: Sequence[int] = ()) -> None:
+        """Say something to these workers; one that is gone hears nothing."""
+        for pid in pids:
+            post = self.posts.get(pid)
+            if post is None:
+                continue
+            try:
+                post.channel.send(message, fds)
+            except ChannelFull:
+                logger.error("Worker %d does not listen: %r is not said to it", pid, message.get("do"))
+
+    def name(self, pid: int) -> str:
+        """What the log calls a worker."""
+        post = self.posts.get(pid)
+        return post.describe() if post is not None else f"A worker (pid {pid})"
+
+    def signal(self, pid: int, number: int) -> None:
+        """Send a signal to one of ours: until it was waited for, its process id is nobody else's."""
+        post = self.posts.get(pid)
+        if post is not None:
+            post.sent = number
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+    def remove(self, pid: int) -> None:
+        """It was waited for."""
+        post = self.posts.pop(pid, None)
+        if post is not None:
+            post.channel.close()
+
+    def close(self) -> None:
+        """Close all channels: workers that are left finish what they have and end."""
+        for post in self.posts.values():
+            post.channel.close()
+
+    def _free_position(self) -> int:
+        taken = {post.position for post in self.posts.values()}
+        return next(position for position in range(len(taken) + 1) if position not in taken)

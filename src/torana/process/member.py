@@ -1,0 +1,239 @@
+"""A worker's side of supervision: it loads the application, says when it is ready, and does what its supervisor says.
+
+When the channel closes, the supervisor is gone: the worker finishes what it has and ends. Never here: how a server
+serves, retires or stops (``worker`` knows who does).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import faulthandler
+import logging
+import os
+import random
+import signal
+import time
+import traceback
+from dataclasses import replace
+from types import FrameType
+
+from torana.base.errors import ToranaError
+from torana.net.listener import Listener, open_listeners
+from torana.process.channel import Channel, ChannelClosed, ChannelFull, Message
+from torana.process.exit_codes import FAILED, STOPPED, exit_code_of
+from torana.process.log import set_up_log
+from torana.process.options import RunOptions
+from torana.process.signals import stop_while_loading
+from torana.process.spawn import Duty
+from torana.process.worker import Application, Serving, load_application, loop_factory, settle_memory
+
+logger = logging.getLogger("torana")
+
+#: Signals that a terminal sends to all its processes, or that somebody meant for the supervisor.
+_NOT_OURS = ("SIGINT", "SIGHUP", "SIGWINCH", "SIGUSR2")
+#: The same, but a handler would make a read from the terminal in the background go round for ever.
+_JOB_CONTROL = ("SIGTTIN", "SIGTTOU")
+#: What an orphan gets beyond the time of a graceful stop, before it ends in any case.
+_ORPHAN_S = 10.0
+
+
+def main(duty: Duty) -> int:
+    """A worker's whole life, from its birth on; returns its exit code."""
+    _settle_signals()
+    try:
+        options = duty.options = _own_options(duty.options)
+        set_up_log(options.log)
+        if options.process.user is not None or options.process.group is not None:
+            from torana.process.privileges import become
+
+            become(options.process.user, options.process.group)
+        application = load_application(options.application)
+        with asyncio.Runner(loop_factory=loop_factory(options.process.loop)) as runner:
+            return runner.run(Member(duty, application).live())
+    except KeyboardInterrupt:
+        logger.debug("Stopped before the application was loaded")
+        return STOPPED
+    except ToranaError as error:
+        return _give_up(duty.channel, exit_code_of(error), str(error))
+    except Exception as error:
+        logger.debug("A worker fails", exc_info=True)
+        text = "".join(traceback.format_exception(error))
+        return _give_up(duty.channel, FAILED, f"{type(error).__name__}: {error}\n\n{text}")
+    finally:
+        duty.channel.close()
+
+
+def _settle_signals() -> None:
+    """What the supervisor held back is let through, to a worker's own handlers."""
+    for name in _NOT_OURS:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            # A handler, unlike SIG_IGN, is not inherited by programs that the application starts.
+            signal.signal(number, _pass_over)
+            signal.siginterrupt(number, False)
+    for name in _JOB_CONTROL:
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    interrupted = signal.getsignal(signal.SIGINT)
+    stop_while_loading()
+    signal.signal(signal.SIGINT, interrupted)
+    if not faulthandler.is_enabled():
+        with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):
+            faulthandler.enable()  # a crash shows where it happened
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _pass_over(number: int, frame: FrameType | None) -> None:
+    """The supervisor hears it too, and decides."""
+
+
+def _own_options(options: RunOptions) -> RunOptions:
+    """The options with chance added to ``max_requests``, so that workers do not wear out together."""
+    bounds, jitter = options.serve.bounds, options.process.max_requests_jitter
+    if not bounds.max_requests or not jitter:
+        return options
+    bounds = replace(bounds, max_requests=bounds.max_requests + random.randint(0, jitter))
+    return replace(options, serve=replace(options.serve, bounds=bounds))
+
+
+def _give_up(channel: Channel, code: int, text: str) -> int:
+    _say(channel, {"say": "failed", "code": code, "text": text})
+    return code
+
+
+def _say(channel: Channel, message: Message) -> None:
+    with contextlib.suppress(ChannelFull):
+        channel.send(message)
+
+
+class Member:
+    """A worker in its event loop."""
+
+    def __init__(self, duty: Duty, application: Application) -> None:
+        self._duty = duty
+        self._channel = duty.channel
+        self._options = duty.options
+        self._application = application
+        self._serving = Serving(
+            duty.options, application, listeners=duty.listeners, on_worn=self._wear_out
+        )
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_orphan = False
+        self._is_writing = False
+
+    async def live(self) -> int:
+        """Serve until told to end; returns the exit code. Raises what keeps it from serving."""
+        loop = self._loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._asked_to_end)
+        loop.add_signal_handler(signal.SIGQUIT, self._serving.request_abort)
+        loop.add_signal_handler(signal.SIGUSR1, self._serving.reopen_logs)
+        loop.add_reader(self._channel.fileno(), self._listen)
+        try:
+            if not await self._serving.start():
+                return STOPPED
+            settle_memory()
+            self._tell_ready(loop)
+            await self._serving.finished()
+            self._say({"say": "stopped"})
+        finally:
+            loop.remove_reader(self._channel.fileno())
+            # What comes now must not cut the end short.
+            for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGUSR1):
+                loop.remove_signal_handler(number)
+                signal.signal(number, _pass_over)
+        return STOPPED
+
+    def _tell_ready(self, loop: asyncio.AbstractEventLoop) -> None:
+        application = self._application
+        self._say(
+            {
+                "say": "ready",
+                "application": application.name,
+                "interface": application.interface,
+                "loop": type(loop).__module__.partition(".")[0],
+            }
+        )
+        logger.debug(
+            "Worker %d (%s) is ready after %.0f ms",
+            self._duty.slot + 1, application.name, (time.monotonic() - self._duty.began_s) * 1000,
+        )  # fmt: skip
+
+    def _say(self, message: Message) -> None:
+        _say(self._channel, message)
+        if self._channel.has_waiting and not self._is_writing and self._loop is not None and not self._is_orphan:
+            self._is_writing = True
+            self._loop.add_writer(self._channel.fileno(), self._write)
+
+    def _write(self) -> None:
+        self._channel.flush()
+        if not self._channel.has_waiting and self._loop is not None:
+            self._is_writing = False
+            self._loop.remove_writer(self._channel.fileno())
+
+    def _listen(self) -> None:
+        try:
+            heard = self._channel.receive()
+        except ChannelClosed:
+            self._be_orphan()
+            return
+        for message, fds in heard:
+            self._obey(message, fds)
+
+    def _obey(self, message: Message, fds: list[int]) -> None:
+        serving = self._serving
+        key = str(message.get("slot"))
+        match message.get("do"):
+            case "retire":
+                serving.retire(self._options.process.retire_s)
+            case "stop":
+                serving.request_stop()
+            case "abort":
+                serving.request_abort()
+            case "adopt":
+                serving.adopt(key, self._listeners_of(fds))
+                fds = []
+            case "release":
+                serving.release(key)
+            case "unready":
+                serving.unready()
+            case "reopen":
+                set_up_log(self._options.log)
+                serving.reopen_logs()
+            case "status":
+                self._say({"say": "status", **serving.status()})
+            case other:
+                logger.debug("The supervisor says %r, which this worker does not know", other)
+        for fd in fds:
+            os.close(fd)
+
+    def _listeners_of(self, fds: list[int]) -> list[Listener]:
+        listen = replace(self._options.net.listen, binds=tuple(f"fd:{fd}" for fd in fds))
+        listeners = open_listeners(listen)
+        for listener in listeners:
+            listener.warning = None
+        return listeners
+
+    def _wear_out(self, why: str) -> None:
+        if self._is_orphan:
+            self._serving.request_stop()
+        else:
+            self._say({"say": "worn", "why": why})
+
+    def _asked_to_end(self) -> None:
+        """Somebody sent TERM to this very process: it is replaced first."""
+        self._wear_out("it was sent SIGTERM")
+
+    def _be_orphan(self) -> None:
+        """The supervisor is gone, and nobody will ask whether we end: make sure of it."""
+        self._is_orphan = True
+        if self._loop is not None:
+            self._loop.remove_reader(self._channel.fileno())
+            self._loop.remove_writer(self._channel.fileno())
+        logger.warning("The supervisor is gone: this worker finishes what it has and ends")
+        times = self._options.serve.timeouts
+        limit_s = times.drain_delay_s + times.graceful_s + times.cancel_s + _ORPHAN_S
+        limit_s += self._options.gateway.lifespan_shutdown_timeout_s
+        with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):
+            faulthandler.dump_traceback_later(limit_s, exit=True)
+        self._serving.request_stop()

@@ -1,0 +1,131 @@
+"""The listening sockets, held by the supervisor from first to last: one of each TCP address for each worker slot.
+
+Sockets of one address share their port (SO_REUSEPORT), so that the kernel spreads connections evenly. A slot's socket
+outlives its workers: what waits in its queue waits for the next one. Unix sockets and inherited descriptors cannot be
+multiplied; all slots share them, as they share everything where the kernel does not spread (elsewhere than on Linux).
+Never here: accepting.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+from collections.abc import Mapping
+
+from torana.net.address import Kind
+from torana.net.listener import Listener, open_listeners
+from torana.net.options import ListenOptions
+
+_log = logging.getLogger("torana")
+
+
+class Slots:
+    """The sockets of every slot, slots counted from 0. Raises ``BindError`` or ``ConfigError`` when made."""
+
+    def __init__(
+        self, options: ListenOptions, environ_fds: Mapping[str, str] | None = None, *,
+        is_spread: bool = sys.platform == "linux",
+    ) -> None:  # fmt: skip
+        self._backlog = options.backlog
+        # Opened as if we were alone: an address that another program uses is refused here, whatever flags it has.
+        first = open_listeners(options, environ_fds)
+        self.warnings = [listener.warning for listener in first if listener.warning]
+        for listener in first:
+            listener.warning = None
+        is_own = [is_spread and _can_spread(listener) for listener in first]
+        self._slots = [[listener for listener, own in zip(first, is_own, strict=True) if own]]
+        self._shared = [listener for listener, own in zip(first, is_own, strict=True) if not own]
+        self._order = first
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def grow(self, count: int) -> None:
+        """Have at least ``count`` slots. A socket that cannot be opened is one that the slot shares with the first."""
+        while len(self._slots) < count:
+            self._slots.append(self._siblings())
+
+    def listeners(self, slot: int) -> list[Listener]:
+        """All that a worker of this slot listens on."""
+        return [*(self._slots[slot] or self._slots[0]), *self._shared]
+
+    def own(self, slot: int) -> list[Listener]:
+        """What nobody listens on while this slot is vacant; none where slots share."""
+        return list(self._slots[slot])
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where the server listens, as URLs, each once and in the order they were asked for."""
+        return [listener.describe() for listener in self._order]
+
+    def filenos(self) -> set[int]:
+        """Every descriptor held here."""
+        return {listener.fileno() for listener in self._all()}
+
+    def close(self) -> None:
+        """Close our copies; a unix socket's file goes too, if we made it."""
+        for listener in self._all():
+            listener.close()
+
+    def leave_to(self, slot: int) -> None:
+        """In a new worker: close the sockets of all other slots."""
+        kept = self.listeners(slot)
+        for listener in self._all():
+            if listener not in kept:
+                listener.close()
+
+    def _all(self) -> list[Listener]:
+        return [*(listener for slot in self._slots for listener in slot), *self._shared]
+
+    def _siblings(self) -> list[Listener]:
+        opened: list[Listener] = []
+        try:
+            for first in self._slots[0]:
+                opened.append(_sibling(first, self._backlog))
+        except OSError as error:
+            for listener in opened:
+                listener.close()
+            _log.warning("No listening socket for another worker: %s; it shares that of the first", error.strerror)
+            return []
+        return opened
+
+
+def _can_spread(listener: Listener) -> bool:
+    """Open a TCP socket of ours to siblings; False for any other, and where the kernel knows no such thing."""
+    if listener.address.kind is not Kind.TCP or listener.address.fd >= 0 or not hasattr(socket, "SO_REUSEPORT"):
+        return False
+    try:
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        # Bound and not listening: nobody can end up in its queue.
+        _bound_sibling(listener).close()
+    except OSError:
+        return False
+    return True
+
+
+def _sibling(first: Listener, backlog: int) -> Listener:
+    """Another socket of the same address, with a queue of its own."""
+    sock = _bound_sibling(first)
+    try:
+        sock.listen(backlog)
+    except BaseException:
+        sock.close()
+        raise
+    return Listener(sock, first.address, tls=first.tls)
+
+
+def _bound_sibling(first: Listener) -> socket.socket:
+    sock = socket.socket(first.sock.family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if sock.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setblocking(False)
+        sock.bind(first.sock.getsockname())
+    except BaseException:
+        sock.close()
+        raise
+    return sock
