@@ -9,6 +9,7 @@ JOBS ?= 2
 TESTS ?= tests
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+SECONDS ?= 60
 
 # Which Python made a virtual environment is in the name of its stamp files: another PYTHON makes it anew.
 TAG := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
@@ -20,11 +21,12 @@ PIP := -m pip --disable-pip-version-check
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SECONDARY:
-.PHONY: help run test test-compiled test-pure test-house lint format bench docs clean check-python
+.PHONY: help run test test-compiled test-pure test-house chaos lint format bench docs clean check-python
 
 help:
 	@echo 'make run     serve examples/hello.py on http://$(HOST):$(PORT)'
 	@echo 'make test    the whole suite, in the compiled and in the pure build'
+	@echo 'make chaos   no request may be lost while workers come and go; SECONDS=60'
 	@echo 'make lint    ruff and mypy --strict         make format  let ruff lay out the code'
 	@echo 'make bench   benchmarks/                    make docs    build the documentation into site/'
 	@echo 'make clean   remove all that these commands made'
@@ -56,6 +58,10 @@ test-pure: .venv-pure/.tests-$(TAG) .venv-pure/.torana-$(TAG)
 
 test-house: .venv-pure/.tests-$(TAG) .venv-pure/.torana-$(TAG)
 	@.venv-pure/bin/python -m pytest -q tests/house
+
+# Clients that never stop asking, while workers are recycled, reloaded, scaled and killed.
+chaos: .venv-pure/.tests-$(TAG) .venv-pure/.torana-$(TAG)
+	@CHAOS_SECONDS=$(SECONDS) CHAOS_BOOT_S=2 .venv-pure/bin/python -m pytest -q -s tests/live/test_chaos.py
 
 lint: .venv-pure/.tests-$(TAG) .venv-pure/.torana-$(TAG)
 	@.venv-pure/bin/ruff check .

@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,10 +34,11 @@ PATIENCE_S = 30.0
 class Place:
     """A directory with an application, and a run-time directory."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, runtime: Path) -> None:
         self.path = path
-        self.runtime = path / "run"
-        self.runtime.mkdir(0o700)
+        self.runtime = runtime
+        #: Flags that say which server is meant: others may run on this machine, and be found.
+        self.where: tuple[str, ...] = ()
         self.environment = {"XDG_RUNTIME_DIR": str(self.runtime), "PYTHONDONTWRITEBYTECODE": "1"}
         self.write(GOOD)
 
@@ -46,10 +48,10 @@ class Place:
     def running(self, *flags: str, **more: Any) -> Any:
         return running("shop:app", *flags, cwd=self.path, environment=self.environment, **more)
 
-    def command(self, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*command_for("x")[:-4], *arguments],
-            cwd=cwd or self.path,
+            [*command_for("x")[:-4], *arguments, *self.where],
+            cwd=self.path,
             env=child_environment(self.environment),
             capture_output=True,
             text=True,
@@ -63,26 +65,32 @@ class Place:
         status: dict[str, Any] = json.loads(done.stdout)
         return status
 
+    def mean(self, server: Server) -> None:
+        self.where = ("--port", str(server.port))
+
     def wait_for(self, states: list[str]) -> dict[str, Any]:
-        """Ask until the workers are in these states, in any order."""
+        """Ask until the workers are in these states, in any order; a server that has just started may not hear yet."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
-            status = self.status()
+            done = self.command("status", "--json")
+            status: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {"workers": []}
             if sorted(worker["state"] for worker in status["workers"]) == sorted(states):
                 return status
-            assert time.monotonic() < deadline, status
+            assert time.monotonic() < deadline, (done, status)
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    """Short, so that the path of a socket fits."""
-    return Place(tmp_path)
+def place(tmp_path: Path) -> Iterator[Place]:
+    """The run-time directory has a short name, so that the path of a socket fits."""
+    with tempfile.TemporaryDirectory(prefix="t") as runtime:
+        yield Place(tmp_path, Path(runtime))
 
 
 @pytest.fixture
 def served(place: Place) -> Iterator[tuple[Place, Server]]:
     """Two workers."""
     with place.running("--workers", "2") as server:
+        place.mean(server)
         place.wait_for(["ready", "ready"])
         yield place, server
 
@@ -107,6 +115,8 @@ def test_status_tells_what_runs(served: tuple[Place, Server]) -> None:
 
 def test_the_socket_is_ours_alone_and_gone_at_the_end(place: Place) -> None:
     with place.running("--workers", "1") as server:
+        place.mean(server)
+        place.wait_for(["ready"])
         (path,) = place.runtime.iterdir()
         assert path.name == f"torana-127.0.0.1-{server.port}.ctl"
         assert path.stat().st_mode & 0o777 == 0o600
@@ -178,6 +188,7 @@ def test_dump_shows_the_stacks_in_the_log(served: tuple[Place, Server]) -> None:
 @pytest.mark.parametrize("flags", [(), ("--now",)])
 def test_stop_returns_when_all_is_over(place: Place, flags: tuple[str, ...]) -> None:
     with place.running("--workers", "2") as server:
+        place.mean(server)
         place.wait_for(["ready", "ready"])
         workers = [worker["pid"] for worker in place.status()["workers"]]
         done = place.command("stop", *flags)
@@ -187,29 +198,33 @@ def test_stop_returns_when_all_is_over(place: Place, flags: tuple[str, ...]) -> 
                 os.kill(worker, 0)
         assert server.process.wait(PATIENCE_S) == 0
     done = place.command("stop")
-    assert done.returncode == 2 and "no server was found" in done.stderr
+    assert done.returncode == 2 and f"no server runs at 127.0.0.1:{server.port}" in done.stderr
 
 
 def test_two_servers_are_told_apart(place: Place) -> None:
     with place.running("--workers", "1") as one, place.running("--workers", "1") as other:
+        for server in (one, other):
+            place.mean(server)
+            assert place.wait_for(["ready"])["pid"] == server.pid
+        place.where = ()
         done = place.command("status")
         assert done.returncode == 2 and "several servers run" in done.stderr
-        done = place.command("status", "--json", "--bind", f"127.0.0.1:{other.port}")
-        assert json.loads(done.stdout)["pid"] == other.pid
         (place.path / "torana.toml").write_text(f"port = {one.port}\n")
         assert place.status()["pid"] == one.pid
 
 
 def test_what_a_killed_server_left_is_replaced(place: Place) -> None:
     path = place.path / "x.ctl"
-    with place.running("--workers", "1", "--control-socket", str(path), expect_exit=None) as server:
+    place.where = ("--control-socket", str(path))
+    with place.running("--workers", "1", *place.where, expect_exit=None) as server:
+        place.wait_for(["ready"])
         server.process.kill()
         server.process.wait()
     assert path.exists()
-    done = place.command("status", "--control-socket", str(path))
+    done = place.command("status")
     assert done.returncode == 2 and "no server listens at" in done.stderr
-    with place.running("--workers", "1", "--control-socket", str(path)):
-        assert place.command("status", "--control-socket", str(path)).returncode == 0
+    with place.running("--workers", "1", *place.where):
+        place.wait_for(["ready"])
     assert not path.exists()
 
 
@@ -222,7 +237,7 @@ def test_no_run_time_directory_is_no_error(place: Place) -> None:
 def test_a_socket_that_cannot_be_made_is_a_warning(place: Place) -> None:
     with place.running("--workers", "1", "--control-socket", str(place.path / "no" / "x")) as server:
         assert httpx.get(server.origin).text == "one"
-        assert "No control socket" in server.log
+        server.wait_for_log("No control socket")
 
 
 def test_clients_that_ask_nothing_keep_nobody_from_asking(served: tuple[Place, Server]) -> None:

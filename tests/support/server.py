@@ -97,6 +97,10 @@ class Server:
             raise ServerFailed(f"no line with {text!r} in the log, which ends:\n{self.log[-LOG_CHARACTERS:]}")
         return line
 
+    def wait_for_end(self, timeout_s: float = 10.0) -> None:
+        """Wait until everything that was written is in the log; for a process that has ended."""
+        self._reader.join(timeout_s)
+
     def wait_until_ready(self) -> None:
         """Wait for the line that names the address."""
 

@@ -88,12 +88,14 @@ def _refusal(setting: Setting, said: Said, why: str) -> str:
 
 def _located(setting: Setting, value: Any, origin: Origin) -> Any:
     """Paths in a file are relative to that file, wherever the server is started."""
-    if origin.directory is None or setting.kind.name not in ("path", "certificate", "service"):
+    if origin.directory is None or setting.kind.name not in ("path", "certificate", "service", "socket"):
         return value
 
     def locate(path: str | None) -> str | None:
         return path if path in (None, "-") else os.path.join(origin.directory or "", str(path))
 
+    if setting.kind.name == "socket" and value in ("auto", "off"):
+        return value
     if setting.kind.name == "service":
         return tuple(replace(one, cwd=locate(one.cwd)) for one in value)
     if not setting.kind.is_many:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from torana.config.foreign import HOOKS as FOREIGN_HOOKS
-from torana.config.kinds import InnerError, Kind, choice, duration
+from torana.config.kinds import InnerError, Kind, choice, duration, text
 from torana.config.spelling import key_of, nearest
 from torana.process.options import HOOK_EVENTS, RESTARTS, ServiceOptions
 
@@ -18,6 +18,18 @@ _NAME = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
 _TARGET = re.compile(rf"{_NAME}:{_NAME}")
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}", re.ASCII)
 _SERVICE_KEYS = ("name", "command", "cwd", "restart", "timeout_stop")
+
+
+def meeting_place() -> Kind:
+    """Where the control socket is: a path, or one of two words."""
+
+    def read(value: Any) -> str:
+        path = text().read(value)
+        if not path:
+            raise ValueError("it is empty")
+        return str(path)
+
+    return Kind("socket", "auto, off, or a path", read, "auto|off|FILE")
 
 
 def hooks() -> Kind:

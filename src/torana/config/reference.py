@@ -9,6 +9,7 @@ from torana.config.explain import spellings
 from torana.config.setting import Setting
 from torana.config.settings import SETTINGS
 from torana.config.unavailable import HIDDEN
+from torana.process.options import HOOK_EVENTS
 
 _INTRODUCTION = """\
 # Settings
@@ -25,12 +26,28 @@ Paths in a file are relative to that file. `PORT` sets the default port and make
     [[sni_certificate]]
     certfile = "other.example.pem"
     keyfile = "other.example.key"
+
+So are programs that run beside the workers (`restart` is always, on-failure or never; `command` is a list of words, or
+one text for the shell), and functions that are called when something happens, with one object that says what it is:
+
+    [[service]]
+    name = "jobs"
+    command = ["rq", "worker"]
+    cwd = "jobs"
+    restart = "always"
+    timeout_stop = "10s"
+
+    [hooks]
+    when_ready = "shop.events:tell_monitoring"
+    post_fork = ["shop.events:seed", "shop.events:connect"]
+
 """
+_EVENTS = f"The events are {', '.join(f'`{event}`' for event in HOOK_EVENTS)}.\n"
 
 
 def page(settings: tuple[Setting, ...] = SETTINGS) -> str:
     """The whole page."""
-    return _INTRODUCTION + "".join(_parts(settings))
+    return _INTRODUCTION + _EVENTS + "".join(_parts(settings))
 
 
 def _parts(settings: tuple[Setting, ...]) -> Iterator[str]:

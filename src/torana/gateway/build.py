@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from torana.exchange.roles import Gateway
@@ -10,15 +11,26 @@ from torana.gateway.failure import ErrorPage
 from torana.gateway.options import GatewayOptions
 
 
-def build(app: Any, interface: str, options: GatewayOptions, error_page: ErrorPage | None = None) -> Gateway:
-    """The gateway for ``app``. ``interface``: "asgi3", "asgi2" or "wsgi", as ``detect`` names them."""
+def build(
+    app: Any,
+    interface: str,
+    options: GatewayOptions,
+    error_page: ErrorPage | None = None,
+    request_s: float = 0.0,
+    on_worn: Callable[[str], None] | None = None,
+) -> Gateway:
+    """The gateway for ``app``. ``interface``: "asgi3", "asgi2" or "wsgi", as ``detect`` names them.
+
+    ``request_s``: the longest that the application may take for one request, 0 without end. ``on_worn``: told once why
+    another worker should take this one's place (a thread that cannot be had back), if there is somebody to tell.
+    """
     if interface == WSGI:
         from torana.gateway.wsgi.gateway import WsgiGateway
 
-        return WsgiGateway(app, options, error_page)
+        return WsgiGateway(app, options, error_page, request_s=request_s, on_worn=on_worn)
     from torana.gateway.asgi.call import AsgiGateway
 
-    return AsgiGateway(_as_asgi3(app) if interface == ASGI2 else app, options, error_page)
+    return AsgiGateway(_as_asgi3(app) if interface == ASGI2 else app, options, error_page, request_s)
 
 
 def _as_asgi3(app: Any) -> Any:

@@ -71,7 +71,8 @@ def log_timeout(head: RequestHead, limit_s: float, has_begun: bool, who: str, pl
     """A request took too long: who was at work on it, and where that stood; never raises."""
     try:
         logger.error(
-            "Timeout at %s: %s %s took the application longer than %g s (timeout_request) and was %s; %s stood here:\n%s",
+            "Timeout at %s: %s %s took the application longer than %g s (timeout_request) and was %s; "
+            "%s stood here:\n%s",
             place or "an unknown place", head.method, shown(head.target), limit_s,
             "cut off" if has_begun else "answered 504", who, stack,
         )  # fmt: skip

@@ -72,15 +72,16 @@ class JobQueue:
 
     def _keep(self, place: Place, item: Any) -> None:
         burst = place.burst
+        see_to = self.see_to
         now = time.monotonic()
-        if not burst.takes(now) or not self._jobs or self.see_to is None:
+        if not burst.takes(now) or not self._jobs or see_to is None:
             let_leave(burst)
             _leave(item)
             return
         if burst.is_due(now):
             let_leave(burst)
         if burst.add(item, now):
-            self.see_to(burst)
+            see_to(burst)
 
     def get_nowait(self) -> Any:
         """The oldest job; raises ``Empty`` when there is none."""

@@ -21,12 +21,12 @@ class Rounds:
     def __init__(self, limit_s: float) -> None:
         #: Looks are expected at least this often (``serve/timeouts.tick_s`` sees to it).
         self.step_s = min(1.0, max(_LEAST_S, limit_s / 4))
-        self._looked = 0.0
+        self._looked = time.monotonic()
         self._is_planned = False
 
     def late(self, now: float) -> float:
         """To be asked once a look: how much later than expected it comes, 0 for what is ordinary."""
-        gap = now - self._looked if self._looked else 0.0
+        gap = now - self._looked
         self._looked = now
         return gap - self.step_s if gap > 2 * self.step_s else 0.0
 

@@ -24,6 +24,10 @@ logger = logging.getLogger("torana.error")
 _IDLE_S = 30.0
 
 
+class GivenUp(BaseException):
+    """Raised by the job of a thread that ``ThreadPool.give_up`` was called for meanwhile: the thread ends."""
+
+
 class Job(Protocol):
     """What the queue holds."""
 
@@ -55,6 +59,7 @@ class ThreadPool:
         self._workers: list[_Worker] = []
         self._made = 0
         self._done_before = 0
+        self._given_up = 0
         self._is_stopping = False
         # (time, jobs put by then), the oldest first; one a tick.
         self._marks: deque[tuple[float, int]] = deque()
@@ -140,6 +145,21 @@ class ThreadPool:
         for _ in range(count):
             self.put(None)
 
+    def give_up(self, ident: int) -> bool:
+        """Count a thread no more that does not come back from its job, so that another may take its place.
+
+        False when it is none of ours, or when so many are given up already that more would only be lost too. Should it
+        come back, its job must raise ``GivenUp``.
+        """
+        with self._lock:
+            worker = next((worker for worker in self._workers if worker.ident == ident), None)
+            if worker is None or self._given_up >= self.most:
+                return False
+            self._workers.remove(worker)
+            self._given_up += 1
+            self._done_before += worker.done + 1
+            return True
+
     def alive(self) -> list[str]:
         """Names of the threads that have not ended."""
         with self._lock:
@@ -164,6 +184,8 @@ class ThreadPool:
                 break
             try:
                 item = job.run()
+            except GivenUp:
+                break
             except BaseException:
                 logger.exception("A job of %s failed", worker.name)
                 item = None
@@ -174,8 +196,11 @@ class ThreadPool:
             job = item = None
         let_leave(place.burst)
         with self._lock:
-            self._done_before += worker.done
-            self._workers.remove(worker)
+            if worker in self._workers:
+                self._done_before += worker.done
+                self._workers.remove(worker)
+            else:
+                self._given_up -= 1
 
 
 class _Worker(threading.Thread):

@@ -5,6 +5,7 @@ Never here: printing, what an answer means.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Callable
@@ -65,7 +66,9 @@ def ask(path: str, request: dict[str, Any], *, then: Callable[[dict[str, Any]], 
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         _connect(sock, path)
         try:
-            sock.sendall(msgspec.json.encode(request) + b"\n")
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                # A server that has no room for us has said so already, and closed.
+                sock.sendall(msgspec.json.encode(request) + b"\n")
             sock.settimeout(None)
             answer = _answer(sock)
             if then is not None and answer.get("ok"):

@@ -50,6 +50,8 @@ class Channel:
         self._is_skipping = False
         self._fds: deque[int] = deque()
         self._waiting: deque[tuple[memoryview, tuple[int, ...]]] = deque()
+        #: Whether something could not be sent for good.
+        self.is_broken = False
 
     @classmethod
     def pair(cls) -> tuple[Channel, Channel]:
@@ -88,6 +90,7 @@ class Channel:
             except OSError:
                 # Gone, or descriptors that cannot be sent: ``receive`` tells the one, nobody can mend the other.
                 self._waiting.popleft()
+                self.is_broken = True
                 continue
             if sent == len(data):
                 self._waiting.popleft()

@@ -24,9 +24,7 @@ class Companions:
         process = options.process
         self._options = options
         self._about = HookInfo("", pid=pid, addresses=tuple(addresses), generation=1)
-        self._hooks = Hooks(
-            process.hooks, app_dir=options.application.app_dir, user=process.user, group=process.group
-        )
+        self._hooks = Hooks(process.hooks, app_dir=options.application.app_dir, user=process.user, group=process.group)
         self.services = Services(process.services, user=process.user, group=process.group)
         self._notifier = Notifier(process.systemd)
         self._watchdog_s = 0.0

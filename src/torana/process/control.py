@@ -158,14 +158,15 @@ class Control:
 
     def close(self) -> None:
         """Close everything, and remove the socket's file if it is still ours."""
-        for client in list(self._clients.values()):
-            self._drop(client)
         self._listening.close()
-        self._selector.close()
         with contextlib.suppress(OSError):
             about = os.lstat(self.path)
             if (about.st_dev, about.st_ino) == self._identity:
                 os.unlink(self.path)
+        # Last: who waits for our end may start another server the moment it hears of it.
+        for client in list(self._clients.values()):
+            self._drop(client)
+        self._selector.close()
 
     def forget(self) -> None:
         """In a forked child: close our copies, and leave the file and the clients to the parent."""

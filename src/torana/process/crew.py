@@ -30,6 +30,8 @@ class Post:
     channel: Channel
     #: The signal that we sent it last, 0 for none.
     sent: int = 0
+    #: Whether it was told to retire and has not said yet that it takes no more connections.
+    owes_leave: bool = False
     #: Whether its channel is still open.
     is_heard: bool = True
 
@@ -80,6 +82,11 @@ class Crew:
                 post.channel.send(message, fds)
             except ChannelFull:
                 logger.error("Worker %d does not listen: %r is not said to it", pid, message.get("do"))
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every worker that was told to retire has left its listeners."""
+        return not any(post.owes_leave and post.is_heard for post in self.posts.values())
 
     def name(self, pid: int) -> str:
         """What the log calls a worker."""

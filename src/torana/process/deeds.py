@@ -56,7 +56,7 @@ class Deeds:
                 self._spawn(action, now)
             case Retire(pid, why):
                 logger.info("%s retires: %s", crew.name(pid), why)
-                crew.tell([pid], {"do": "retire"})
+                self._retire(pid)
             case Stop(pid, why):
                 self._stop(pid, why)
             case Abort(pid):
@@ -83,6 +83,9 @@ class Deeds:
             case AbandonReload(generation, reason):
                 supervisor.reload_is_over(generation, reason, now)
             case GiveUp(code, reason):
+                failure = self._fleet.failure
+                if failure is not None and not self._fleet.has_been_ready:
+                    reason = failure.text  # not logged yet, and shown by whoever started us
                 supervisor.error = _error_of(code, reason)
                 supervisor.begin_to_stop(now, is_urgent=self._fleet.mode is Mode.ABORTING)
             case Finish():
@@ -102,9 +105,7 @@ class Deeds:
             supervisor.companions.forking(now, action.slot, action.generation)
         try:
             with supervisor.inbox.held():
-                post = crew.spawn(
-                    options, action.slot, action.generation, now, supervisor.leave, supervisor.vitals.row
-                )
+                post = crew.spawn(options, action.slot, action.generation, now, supervisor.leave, supervisor.vitals.row)
         except OSError as error:
             logger.error("No worker can be started now: %s", error.strerror or error)
             fleet.note_spawn_failed(now)
@@ -114,8 +115,16 @@ class Deeds:
             action.slot, post.pid, action.generation, action.replaces, now,
             _drawn(process.max_lifetime_s), int(_drawn(process.max_rss_bytes)),
         )  # fmt: skip
-        supervisor.selector.register(post.channel, selectors.EVENT_READ, lambda: supervisor.hear(post))
+        supervisor.selector.register(post.channel, selectors.EVENT_READ, lambda: supervisor.news.hear(post))
         logger.debug("%s starts", post.describe())
+
+    def _retire(self, pid: int) -> None:
+        post = self._crew.posts.get(pid)
+        if post is not None and post.is_heard:
+            post.owes_leave = True
+            self._crew.tell([pid], {"do": "retire"})
+        else:
+            self._crew.signal(pid, signal.SIGTERM)
 
     def _stop(self, pid: int, why: str) -> None:
         if why:

@@ -56,9 +56,8 @@ def hear_dump_signal(row: memoryview | None = None, fd: int = 2) -> None:
         _write(fd, dump_text(row))
 
     if DUMP_SIGNAL is not None:
+        # It must interrupt system calls, as it does by default: a thread that waits for a lock would not notice it.
         signal.signal(DUMP_SIGNAL, dump)
-        # Native code that waits in a system call should not be disturbed by our curiosity.
-        signal.siginterrupt(DUMP_SIGNAL, False)
 
 
 def dump_all(file: TextIO, row: memoryview | None = None, loop: asyncio.AbstractEventLoop | None = None) -> None:
@@ -134,7 +133,9 @@ def _type_of(value: object) -> str:
 def _chain(awaitable: Any) -> tuple[Stack, str]:
     """The frames of a suspended coroutine and of all it awaits, and the name of the type that it waits for at last."""
     frames: Stack = []
-    while awaitable is not None and len(frames) < _DEEPEST:
+    for _ in range(_DEEPEST):
+        if awaitable is None:
+            break
         kind = next((kind for kind in _SUSPENDED if hasattr(awaitable, kind[1])), None)
         if kind is None:
             return frames, _type_of(awaitable)

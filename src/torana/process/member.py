@@ -15,12 +15,14 @@ import random
 import signal
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import replace
 from types import FrameType
 
 from torana.base.errors import ToranaError
 from torana.net.listener import Listener, open_listeners
 from torana.process.channel import Channel, ChannelClosed, ChannelFull, Message
+from torana.process.dump import hear_dump_signal, report_faults
 from torana.process.exit_codes import FAILED, STOPPED, exit_code_of
 from torana.process.log import set_up_log
 from torana.process.options import RunOptions
@@ -41,16 +43,9 @@ _ORPHAN_S = 10.0
 def main(duty: Duty) -> int:
     """A worker's whole life, from its birth on; returns its exit code."""
     _settle_signals()
+    hear_dump_signal(duty.board_row)
     try:
-        options = duty.options = _own_options(duty.options)
-        set_up_log(options.log)
-        if options.process.user is not None or options.process.group is not None:
-            from torana.process.privileges import become
-
-            become(options.process.user, options.process.group)
-        application = load_application(options.application)
-        with asyncio.Runner(loop_factory=loop_factory(options.process.loop)) as runner:
-            return runner.run(Member(duty, application).live())
+        return _live(duty)
     except KeyboardInterrupt:
         logger.debug("Stopped before the application was loaded")
         return STOPPED
@@ -62,6 +57,35 @@ def main(duty: Duty) -> int:
         return _give_up(duty.channel, FAILED, f"{type(error).__name__}: {error}\n\n{text}")
     finally:
         duty.channel.close()
+
+
+def _live(duty: Duty) -> int:
+    options = duty.options = _own_options(duty.options)
+    set_up_log(options.log)
+    process = options.process
+    if process.user is not None or process.group is not None:
+        from torana.process.privileges import become
+
+        become(process.user, process.group)
+    call_hooks = _hooks_of(duty)
+    call_hooks("post_fork", "")
+    try:
+        application = load_application(options.application)
+        with asyncio.Runner(loop_factory=loop_factory(process.loop)) as runner:
+            return runner.run(Member(duty, application, call_hooks).live())
+    finally:
+        call_hooks("worker_exit", "")
+
+
+def _hooks_of(duty: Duty) -> Callable[[str, str], None]:
+    """What calls the functions that the user named for a worker's events."""
+    hooks = duty.options.process.hooks
+    if not hooks:
+        return lambda event, reason: None
+    from torana.process.hooks import HookInfo, WorkerHooks
+
+    about = HookInfo("", os.getppid(), os.getpid(), duty.slot, duty.generation)
+    return WorkerHooks(hooks, about, app_dir=duty.options.application.app_dir).run
 
 
 def _settle_signals() -> None:
@@ -78,9 +102,7 @@ def _settle_signals() -> None:
     interrupted = signal.getsignal(signal.SIGINT)
     stop_while_loading()
     signal.signal(signal.SIGINT, interrupted)
-    if not faulthandler.is_enabled():
-        with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):
-            faulthandler.enable()  # a crash shows where it happened
+    report_faults()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
@@ -110,15 +132,21 @@ def _say(channel: Channel, message: Message) -> None:
 class Member:
     """A worker in its event loop."""
 
-    def __init__(self, duty: Duty, application: Application) -> None:
+    def __init__(self, duty: Duty, application: Application, call_hooks: Callable[[str, str], None]) -> None:
         self._duty = duty
+        self._call_hooks = call_hooks
         self._channel = duty.channel
         self._options = duty.options
         self._application = application
         self._serving = Serving(
-            duty.options, application, listeners=duty.listeners, on_worn=self._wear_out
+            duty.options,
+            application,
+            listeners=duty.listeners,
+            on_worn=self._wear_out,
+            ledger_row=duty.board_row,
         )
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._retiring: asyncio.Future[None] | None = None
         self._is_orphan = False
         self._is_writing = False
 
@@ -126,12 +154,13 @@ class Member:
         """Serve until told to end; returns the exit code. Raises what keeps it from serving."""
         loop = self._loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._asked_to_end)
-        loop.add_signal_handler(signal.SIGQUIT, self._serving.request_abort)
+        loop.add_signal_handler(signal.SIGQUIT, self._abort)
         loop.add_signal_handler(signal.SIGUSR1, self._serving.reopen_logs)
         loop.add_reader(self._channel.fileno(), self._listen)
         try:
             if not await self._serving.start():
                 return STOPPED
+            self._call_hooks("post_worker_init", "")
             settle_memory()
             self._tell_ready(loop)
             await self._serving.finished()
@@ -185,11 +214,11 @@ class Member:
         key = str(message.get("slot"))
         match message.get("do"):
             case "retire":
-                serving.retire(self._options.process.retire_s)
+                self._retiring = asyncio.ensure_future(self._retire())
             case "stop":
                 serving.request_stop()
             case "abort":
-                serving.request_abort()
+                self._abort()
             case "adopt":
                 serving.adopt(key, self._listeners_of(fds))
                 fds = []
@@ -214,14 +243,25 @@ class Member:
             listener.warning = None
         return listeners
 
+    async def _retire(self) -> None:
+        self._serving.retire(self._options.process.retire_s)
+        while self._serving.is_accepting:
+            await asyncio.sleep(0)
+        self._say({"say": "retiring"})
+
+    def _abort(self) -> None:
+        self._call_hooks("worker_abort", "")
+        self._serving.request_abort()
+
     def _wear_out(self, why: str) -> None:
-        if self._is_orphan:
-            self._serving.request_stop()
-        else:
+        if not self._is_orphan:
             self._say({"say": "worn", "why": why})
+        if self._is_orphan or self._channel.is_broken:
+            self._serving.request_stop()
 
     def _asked_to_end(self) -> None:
         """Somebody sent TERM to this very process: it is replaced first."""
+        self._call_hooks("worker_int", "SIGTERM")
         self._wear_out("it was sent SIGTERM")
 
     def _be_orphan(self) -> None:

@@ -104,7 +104,7 @@ class Orders:
         logger.info("Stopping: %s", why)
         self._fleet.ask_stop()
         self._supervisor.begin_to_stop(now, is_urgent=False)
-        self.reload_is_over("the server stops")
+        self._answer_waiting("the server stops")
 
     def abort(self, now: float, why: str) -> None:
         """Stop at once."""
@@ -113,7 +113,7 @@ class Orders:
         logger.info("Stopping at once: %s", why)
         self._fleet.ask_abort()
         self._supervisor.begin_to_stop(now, is_urgent=True)
-        self.reload_is_over("the server stops")
+        self._answer_waiting("the server stops")
 
     def reload(self, now: float, why: str) -> str:
         """Read the configuration anew and replace all workers, one after another; returns why not, or ""."""
@@ -164,10 +164,13 @@ class Orders:
 
     def reload_is_over(self, failure: str) -> None:
         """Tell everybody who waited for it; ``failure`` is "" when all went well."""
+        if failure:
+            self._abandoned = (failure, time.monotonic())
+        self._answer_waiting(failure)
+
+    def _answer_waiting(self, failure: str) -> None:
         now = time.monotonic()
         waiting, self._waiting = self._waiting, []
-        if failure and waiting:
-            self._abandoned = (failure, now)
         control = self._supervisor.companions.control
         for token, since in waiting:
             if control is not None:
@@ -221,16 +224,14 @@ class Orders:
         return {
             "pid": supervisor.pid,
             "version": __version__,
-            "application": str(supervisor.application.get("application", "")),
+            "application": str(supervisor.news.application.get("application", "")),
             "mode": fleet.mode.value,
             "age_s": now - supervisor.began_s,
             "generation": fleet.generation,
             "wanted": fleet.wanted,
             "listening": supervisor.slots.addresses,
             "workers": [self._worker_status(pid, now) for pid in sorted(supervisor.crew.posts)],
-            "services": [
-                {"name": name, "pid": pid} for name, pid in supervisor.companions.services.pids.items()
-            ],
+            "services": [{"name": name, "pid": pid} for name, pid in supervisor.companions.services.pids.items()],
             "abandoned": abandoned,
         }
 

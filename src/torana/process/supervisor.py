@@ -2,7 +2,7 @@
 
 It holds the listeners and forks the workers; it never imports the application, never sees a request, has no threads and
 no event loop. Never here: what to do about a worker (``plan``) and how (``deeds``), what a signal or a command means
-(``orders``), what a worker does (``member``).
+(``orders``), what is heard of a worker (``news``), what it does (``member``).
 """
 
 from __future__ import annotations
@@ -18,32 +18,36 @@ from typing import TYPE_CHECKING
 
 from torana.base.errors import ToranaError
 from torana.net.listener import Listener
-from torana.process.channel import ChannelClosed, Message
+from torana.process.actions import Finish
 from torana.process.crew import Crew, Post
 from torana.process.deeds import Deeds
-from torana.process.fleet import Fleet, Worker
+from torana.process.fleet import Fleet
 from torana.process.inbox import Inbox
 from torana.process.log import set_up_log
 from torana.process.member import main as live_as_worker
+from torana.process.news import News
 from torana.process.options import RunOptions
+from torana.process.orders import Orders
 from torana.process.pid_file import pid_file
 from torana.process.plan import Rules, decide
 from torana.process.slots import Slots
 from torana.process.spawn import Born, keep_only, open_descriptors
-from torana.process.states import Mode, State
 from torana.process.vitals import Vitals
 from torana.process.worker import loop_factory
 
 if TYPE_CHECKING:
     from torana.process.companions import Companions
-    from torana.process.death import MemoryEvents
-    from torana.process.orders import Orders
 
 logger = logging.getLogger("torana")
 
 HEARD = (
     "SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGCHLD",
 )  # fmt: skip
+
+#: The control socket is opened when the server is ready, or after this.
+_CONTROL_S = 0.2
+#: The longest that a reload waits for the last old worker to leave its listeners.
+_LEAVE_S = 2.0
 
 
 def run_supervised(options: RunOptions, reread: Callable[[], RunOptions]) -> int:
@@ -71,9 +75,7 @@ def run_supervised(options: RunOptions, reread: Callable[[], RunOptions]) -> int
 class Supervisor:
     """A server's main process. What is public here is for ``deeds`` and ``orders``."""
 
-    def __init__(
-        self, options: RunOptions, reread: Callable[[], RunOptions], inbox: Inbox, outside: set[int]
-    ) -> None:
+    def __init__(self, options: RunOptions, reread: Callable[[], RunOptions], inbox: Inbox, outside: set[int]) -> None:
         self.pid = os.getpid()
         self.began_s = time.monotonic()
         self.options = options
@@ -92,19 +94,21 @@ class Supervisor:
         self.selector = selectors.DefaultSelector()
         #: What the workers of each generation run with.
         self.generations = {self.fleet.generation: options}
-        #: What the application is, in the words of the first worker that was ready.
-        self.application: Message = {}
         #: Why the server ends with a failure.
         self.error: ToranaError | None = None
         self.is_finished = False
         self._rules = Rules.of(options)
         self._deeds = Deeds(self)
-        self._orders: Orders | None = None
+        self._orders = Orders(self)
+        self.news = News(self)
         self._companions: Companions | None = None
-        self._memory_events: MemoryEvents | None = None
+        #: When to do what can wait: open the control socket, close the listeners.
+        self._control_s = math.inf
         self._next_look_s = -math.inf
         self._close_s = math.inf
-        self._is_complete = False
+        #: A reload that is over and was not told of yet: its generation and why it failed; and when it is told anyway.
+        self._to_tell: tuple[int, str] | None = None
+        self._told_s = math.inf
 
     def run(self) -> int:
         """Serve until the end; returns the exit code, or raises what kept the server from serving.
@@ -115,7 +119,7 @@ class Supervisor:
             if self._may_begin():
                 self._decide()
             # The first workers are under way: what they do not need is made beside them.
-            self._open_ears()
+            self._listen_to_signals()
             while not self.is_finished:
                 self._wait()
                 self._decide()
@@ -137,18 +141,20 @@ class Supervisor:
         self.inbox.open()
         return self.companions.starting(self.inbox.fileno())
 
-    def _open_ears(self) -> None:
-        from torana.process.death import memory_events
-        from torana.process.orders import Orders
-
-        orders = self._orders = Orders(self)
+    def _listen_to_signals(self) -> None:
         if self.inbox.fileno() < 0:
             self.inbox.open()
         self.selector.register(self.inbox.fileno(), selectors.EVENT_READ, self._take_signals)
-        control = self.companions.listen(orders.answer)
+        self._control_s = time.monotonic() + _CONTROL_S
+
+    def listen_to_commands(self) -> None:
+        """Open the control socket, once."""
+        if self._control_s == math.inf:
+            return
+        self._control_s = math.inf
+        control = self.companions.listen(self._orders.answer)
         if control is not None:
             self.selector.register(control.fileno(), selectors.EVENT_READ, control.ready)
-        self._memory_events = memory_events()
 
     @property
     def companions(self) -> Companions:
@@ -161,20 +167,16 @@ class Supervisor:
 
     def begin_to_stop(self, now: float, *, is_urgent: bool) -> None:
         """What the end of the server means for all but the workers."""
+        delay_s = 0.0 if is_urgent else self.options.serve.timeouts.drain_delay_s
+        if delay_s > 0:
+            self._close_s = now + delay_s
+        else:
+            # Before the workers do: who comes after they have emptied their queues must be refused, not forgotten.
+            self._close_s = math.inf
+            self.slots.close()
+        self.companions.stopping(now)
         if is_urgent:
-            self.slots.close()
-            self.companions.stopping(now)
             self.companions.kill()
-        elif self._close_s == math.inf:
-            # Before the workers: who comes after they have emptied their queues must be refused, not forgotten.
-            self._close_s = now + self.options.serve.timeouts.drain_delay_s
-            self._close_slots(now)
-            self.companions.stopping(now)
-
-    def _close_slots(self, now: float) -> None:
-        if now >= self._close_s:
-            self._close_s = math.nan
-            self.slots.close()
 
     def _end(self) -> None:
         self.crew.close()
@@ -201,14 +203,21 @@ class Supervisor:
 
     def _wait(self) -> None:
         now = time.monotonic()
-        times = [self._next_look_s, self.vitals.look(now), self.companions.look(now)]
-        if not math.isnan(self._close_s):
-            times.append(self._close_s)
-        next_s = min(times)
+        next_s = min(self._next_look_s, self.vitals.look(now), self._control_s, self._close_s, self._told_s)
+        if self._companions is not None:
+            next_s = min(next_s, self._companions.look(now))
+        next_s = min(next_s, self.news.look(now))
         # A touch later than the moment itself, so that it has come when we look.
         for key, _ in self.selector.select(None if next_s == math.inf else max(0.0, next_s - now + 0.001)):
             key.data()
-        self._close_slots(time.monotonic())
+        self._do_what_is_due(time.monotonic())
+
+    def _do_what_is_due(self, now: float) -> None:
+        if now >= self._control_s:
+            self.listen_to_commands()
+        if now >= self._close_s:
+            self._close_s = math.inf
+            self.slots.close()
 
     def _decide(self) -> None:
         """Have done what the plan says, until it says no more."""
@@ -221,10 +230,15 @@ class Supervisor:
                 self.fleet.note_action(action, now)
                 self._deeds.follow_up(action, now)
             self._next_look_s = math.inf if decision.next_look_s is None else decision.next_look_s
-            if not decision.actions or not (self.fleet.workers or self.fleet.mode is Mode.RUNNING):
+            if any(isinstance(action, Finish) for action in decision.actions):
+                # Only services are left to wait for.
+                self._next_look_s = math.inf
+                break
+            if not decision.actions:
                 break
         for post in self.crew.posts.values():
             self._listen_to(post)
+        self._tell_of_reload(time.monotonic())
 
     def _listen_to(self, post: Post) -> None:
         """Hear a worker, and hear when its channel takes what waits for it."""
@@ -237,115 +251,9 @@ class Supervisor:
     def _take_signals(self) -> None:
         for heard in self.inbox.take():
             if heard.number == signal.SIGCHLD:
-                self._bury(time.monotonic())
-            elif self._orders is not None:
+                self.news.bury(time.monotonic())
+            else:
                 self._orders.hear(heard, time.monotonic())
-
-    # What workers say, and their end
-
-    def hear(self, post: Post) -> None:
-        """Note what a worker says."""
-        now = time.monotonic()
-        post.channel.flush()
-        try:
-            heard = post.channel.receive()
-        except ChannelClosed:
-            self._deafen(post)
-            return
-        for message, fds in heard:
-            for fd in fds:
-                os.close(fd)
-            self._note(post, message, now)
-
-    def _note(self, post: Post, message: Message, now: float) -> None:
-        match message.get("say"):
-            case "ready":
-                self._note_ready(post, message, now)
-            case "failed":
-                self._note_failed(post, message, now)
-            case "worn":
-                self.fleet.note_worn(post.pid, str(message.get("why", "")) or "it says so")
-            case other:
-                logger.debug("%s says %r", post.describe(), other)
-
-    def _note_ready(self, post: Post, message: Message, now: float) -> None:
-        is_first = not self.fleet.has_been_ready
-        self.fleet.note_ready(post.pid, now)
-        worker = self.fleet.workers.get(post.pid)
-        if worker is None or worker.state is not State.READY:
-            return
-        self.vitals.begin(post.pid, self.generations[post.generation].process.hang_s, now)
-        if is_first:
-            self._announce(message, now)
-        level = logging.INFO if self._is_complete else logging.DEBUG
-        logger.log(level, "%s is ready after %.0f ms", post.describe(), (now - worker.spawned_s) * 1000)
-        if not self._is_complete and self.fleet.count(State.READY) >= self.fleet.wanted:
-            self._is_complete = True
-            took_ms = (now - self.began_s) * 1000
-            logger.info("All workers (%d) are ready after %.0f ms", self.fleet.wanted, took_ms)
-
-    def _announce(self, message: Message, now: float) -> None:
-        self.application = message
-        for address in self.slots.addresses:
-            logger.info("Listening on %s", address)
-        logger.info(
-            "Serving %s (%s, %s, pid %d), workers: %d, the first is ready after %.0f ms",
-            message.get("application"), message.get("interface"), message.get("loop"), self.pid, self.fleet.wanted,
-            (now - self.began_s) * 1000,
-        )  # fmt: skip
-        self.companions.ready(now, self.fleet.wanted)
-
-    def _note_failed(self, post: Post, message: Message, now: float) -> None:
-        code, text = message.get("code"), str(message.get("text", ""))
-        is_news = self.fleet.note_failed(post.pid, code if isinstance(code, int) else 1, text, now)
-        if self.fleet.has_been_ready and self.fleet.reload is None:
-            logger.error("%s cannot serve: %s", post.describe(), text if is_news else text.partition("\n")[0])
-
-    def _deafen(self, post: Post) -> None:
-        """A worker's channel has closed: it ends, or it closed what it should not have and cannot be led any more."""
-        self.selector.unregister(post.channel)
-        post.is_heard = False
-        self.fleet.note_worn(post.pid, "it no longer speaks with its supervisor")
-
-    def _bury(self, now: float) -> None:
-        """Wait for every child that has ended: ours, and as process 1 whatever else was left to us."""
-        while True:
-            try:
-                pid, status, usage = os.wait4(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            post = self.crew.posts.get(pid)
-            if post is not None:
-                self._note_gone(post, status, usage, now)
-            elif not self.companions.note_gone(pid, status, now):
-                logger.debug("Process %d, which is not ours, has ended", pid)
-
-    def _note_gone(self, post: Post, status: int, usage: object, now: float) -> None:
-        from torana.process.death import describe, memory_events
-
-        if post.is_heard:
-            self.hear(post)  # its last words
-        before, self._memory_events = self._memory_events, memory_events()
-        how = describe(post.pid, status, usage, before, self._memory_events, sent=post.sent)  # type: ignore[arg-type]
-        worker = self.fleet.workers[post.pid]
-        in_flight = self.vitals.reading(post).describe()
-        self._say_gone(post, worker, status, how + (f"; {in_flight}" if in_flight else ""))
-        if post.is_heard:
-            self.selector.unregister(post.channel)
-        self.crew.remove(post.pid)
-        self.vitals.end(post.pid)
-        self.fleet.note_gone(post.pid, now, how, was_killed=_is_stranger(status, post.sent, how))
-        if self.options.process.hooks:
-            self.companions.lost(now, post.pid, post.slot, post.generation, how)
-
-    def _say_gone(self, post: Post, worker: Worker, status: int, how: str) -> None:
-        is_expected = worker.state in (State.RETIRING, State.STOPPING)
-        if is_expected and (os.WIFEXITED(status) or post.sent == os.WTERMSIG(status)):
-            logger.debug("%s has ended: %s", post.describe(), how)
-        else:
-            logger.error("%s died: %s", post.describe(), how)
 
     # Reloads
 
@@ -360,13 +268,20 @@ class Supervisor:
         if failure:
             logger.error("The reload is abandoned, the old code goes on serving: %s", failure)
             self.use(self.generations[self.fleet.generation])
-        else:
-            logger.info("Reloaded (generation %d)", generation)
         living = {worker.generation for worker in self.fleet.workers.values()} | {self.fleet.generation}
         self.generations = {number: self.generations[number] for number in sorted(living)}
+        self._told_s = now + _LEAVE_S
+        self._to_tell = (generation, failure)
+
+    def _tell_of_reload(self, now: float) -> None:
+        """Whoever reads of a completed reload, or waits for it, shall not meet the old code any more."""
+        if self._to_tell is None or not (self.crew.is_settled or now >= self._told_s):
+            return
+        (generation, failure), self._to_tell, self._told_s = self._to_tell, None, math.inf
+        if not failure:
+            logger.info("Reloaded (generation %d)", generation)
         self.companions.reloaded(now, self.fleet.wanted, failure.partition("\n")[0])
-        if self._orders is not None:
-            self._orders.reload_is_over(failure)
+        self._orders.reload_is_over(failure)
 
 
 def workers_of(options: RunOptions) -> int:
@@ -378,10 +293,3 @@ def workers_of(options: RunOptions) -> int:
     count = worker_count()
     logger.info("workers = auto: %s", count.arithmetic)
     return count.workers
-
-
-def _is_stranger(status: int, sent: int, how: str) -> bool:
-    """Whether somebody outside ended a worker: that says nothing about the application."""
-    if not os.WIFSIGNALED(status) or os.WTERMSIG(status) == sent:
-        return False
-    return os.WTERMSIG(status) in (signal.SIGKILL, signal.SIGTERM) and "lack of memory" not in how

@@ -20,7 +20,7 @@ from torana.process.states import State
 #: From one look at the board, and at the memory of workers, to the next.
 LOOK_S = 1.0
 MEASURE_S = 5.0
-#: Rows of the board: workers at a time, replaced ones that still finish included. Memory nobody writes to costs nothing.
+#: Rows of the board: workers at a time, with those that still finish. Memory that nobody writes to costs nothing.
 MOST_ROWS = 2048
 
 

@@ -57,7 +57,7 @@ class Serving:
 
     Also what signals are told to; a stop that comes while it starts cancels the start. ``listeners`` are open ones to
     use instead of opening those of the options. ``on_worn`` is told why another should take this worker's place;
-    without it the worker stops by itself.
+    without it the worker stops by itself. ``ledger_row`` is memory to write its progress into.
     """
 
     def __init__(
@@ -67,11 +67,13 @@ class Serving:
         *,
         listeners: list[Listener] | None = None,
         on_worn: Callable[[str], None] | None = None,
+        ledger_row: memoryview | None = None,
     ) -> None:
         self._options = options
         self._application = application
         self._listeners = listeners
         self._on_worn = on_worn
+        self._ledger_row = ledger_row
         self._server: Server | None = None
         self._starting: asyncio.Task[None] | None = None
         self._is_stopping = False
@@ -91,6 +93,7 @@ class Serving:
             environ_fds=dict(options.process.systemd),
             on_worn=self._on_worn,
             boot_s=options.process.boot_s,
+            ledger_row=self._ledger_row,
         )
         self._starting = asyncio.ensure_future(server.start())
         try:
@@ -135,6 +138,11 @@ class Serving:
             self._server.reopen_logs()
 
     # What only a worker with a supervisor is told, on the loop's thread
+
+    @property
+    def is_accepting(self) -> bool:
+        """Whether connections are still taken from listeners."""
+        return self._server is not None and self._server.is_accepting
 
     def retire(self, retire_s: float) -> None:
         """Leave the listeners to others, finish what there is within ``retire_s``, and end."""

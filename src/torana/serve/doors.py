@@ -30,11 +30,12 @@ class Doors:
         self._options = options
         self._contexts = contexts
         self._acceptors: dict[str, list[Acceptor]] = {}
-        self._is_shut = False
+        #: Whether nobody is accepted any more.
+        self.is_shut = False
 
     def open(self, key: str, listeners: list[Listener]) -> None:
         """Accept from these too; once the doors are shut, they are only let go of."""
-        if self._is_shut:
+        if self.is_shut:
             for listener in listeners:
                 listener.let_go()
             return
@@ -52,13 +53,13 @@ class Doors:
 
     def let_go(self) -> None:
         """Leave all listeners to others, with all that waits in their queues."""
-        self._is_shut = True
+        self.is_shut = True
         for key in list(self._acceptors):
             self.release(key)
 
     def close(self) -> None:
         """Empty the queues and close: nobody else will."""
-        self._is_shut = True
+        self.is_shut = True
         for acceptors in self._acceptors.values():
             for acceptor in acceptors:
                 acceptor.close()

@@ -66,7 +66,9 @@ class Server:
         ledger_row: memoryview | None = None,
     ) -> None:
         page = error_fields if serve.error_pages else None
-        self._gateway: Gateway = build(application.object, application.interface, gateway, page)
+        self._gateway: Gateway = build(
+            application.object, application.interface, gateway, page, serve.timeouts.request_s, on_worn
+        )
         self._net = net
         self._options = serve
         self._environ_fds = environ_fds
@@ -98,6 +100,11 @@ class Server:
     def addresses(self) -> list[str]:
         """Where it listens, as URLs."""
         return [listener.describe() for listener in self._listeners or []]
+
+    @property
+    def is_accepting(self) -> bool:
+        """Whether connections are taken from listeners."""
+        return self._doors is not None and not self._doors.is_shut
 
     async def start(self) -> None:
         """Bind, run the application's start-up, then accept. Raises ``BindError``, ``ConfigError`` or ``LoadError``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -194,6 +195,27 @@ def test_check_says_what_would_run(place: Path, capsys: pytest.CaptureFixture[st
     for part in ("shop:app", "wsgi: it takes 2 arguments", "http://127.0.0.1:9", "unix:/x", "1MiB (default 100MiB)"):
         assert part in text
     assert "torana.toml" in text
+
+
+def test_check_says_who_would_look_after_the_workers(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "shop.py").write_text("def app(environ, start_response): ...\n")
+    assert cli.invoke(["check", "shop:app"]) == 0
+    assert "1, without a supervisor" in capsys.readouterr().out
+    (place / "run").mkdir(0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(place / "run"))
+    (place / "torana.toml").write_text(
+        "workers = 'auto'\n[hooks]\non_exit = 'shop:bye'\n[[service]]\nname = 'a'\ncommand = ['no-such-program', 'x']\n"
+        "[[service]]\nname = 'b'\ncommand = 'tick | tock'\n"
+    )
+    assert cli.invoke(["check", "shop:app"]) == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert any(re.fullmatch(r"workers auto, \d+ workers?: .*", line) for line in lines)
+    assert f"control socket {place}/run/torana-127.0.0.1-8000.ctl" in lines
+    assert "hook on_exit calls shop:bye" in lines
+    assert "service a runs no-such-program x (there is no such program)" in lines
+    assert "service b runs tick | tock" in lines
 
 
 @pytest.mark.parametrize(

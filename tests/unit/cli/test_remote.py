@@ -56,12 +56,10 @@ class Servers:
         return self.answer
 
     def _run(self) -> None:
-        while True:
-            ready = select.select([self._wake, *self._controls], [], [], 20)[0]
-            for control in ready[1:] if self._wake in ready else ready:
+        watched: list[Any] = [self._wake, *self._controls]
+        while self._wake not in (ready := select.select(watched, [], [], 20)[0]):
+            for control in ready:
                 control.ready()
-            if self._wake in ready:
-                break
         for control in self._controls:
             control.close()
 

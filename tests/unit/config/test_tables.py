@@ -73,6 +73,16 @@ def test_they_are_read_from_a_project_file_too(place: Path) -> None:
     assert found.services == (ServiceOptions("x", "y"),)
 
 
+def test_a_control_socket_lies_beside_the_file_that_names_it(place: Path) -> None:
+    (place / "etc").mkdir()
+    for said, meant in (("x.ctl", str(place / "etc" / "x.ctl")), ("auto", "auto"), ("off", "off"), ("/x", "/x")):
+        (place / "etc" / "site.toml").write_text(f"control_socket = '{said}'\n")
+        found = run_options(gather(environ={"TORANA_CONFIG": "etc/site.toml"}))
+        assert found.process.control_socket == meant
+    (place / "torana.toml").write_text("control_socket = ''\n")
+    assert "accepted: auto, off, or a path" in refusal()
+
+
 SERVICE = "[[service]]\nname = 'a'\ncommand = 'b'\n"
 
 MISTAKES: list[tuple[str, list[str]]] = [

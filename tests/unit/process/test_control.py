@@ -383,7 +383,8 @@ class Served:
         self._thread.start()
 
     def _run(self) -> None:
-        while self._wake not in select.select([self.control, self._wake], [], [], 10)[0]:
+        watched: list[Any] = [self.control, self._wake]
+        while self._wake not in select.select(watched, [], [], 10)[0]:
             self.control.ready()
         self.control.close()
 
@@ -434,7 +435,12 @@ def test_a_server_that_ends_before_it_answered(serve: Callable[..., Served]) -> 
         asked.set()
 
     served = serve(answer)
-    threading.Thread(target=lambda: asked.wait(5) and served.stop()).start()
+
+    def end() -> None:
+        asked.wait(5)
+        served.stop()
+
+    threading.Thread(target=end).start()
     with pytest.raises(ToranaError, match="ended before it answered") as ended:
         ask(served.path, {"do": "reload"})
     assert ended.value.exit_code == 1

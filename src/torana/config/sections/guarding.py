@@ -88,7 +88,8 @@ TIMEOUTS = table(
     Setting(
         "timeout_request",
         duration(),
-        "Longest the application may take to answer a request.",
+        "Longest the application may take to answer a request, then 504; time in which the client sends or takes "
+        "bytes is not counted, and each piece of a streaming answer begins it anew.",
         fills="serve.timeouts.request_s",
     ),
     Setting(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torana.config.kinds import choice, duration, integer_or, many, octal, path, size, switch, text
-from torana.config.process_kinds import hooks, service
+from torana.config.process_kinds import hooks, meeting_place, service
 from torana.config.setting import Setting, table
 
 PROCESS = table(
@@ -61,7 +61,7 @@ PROCESS = table(
     ),
     Setting(
         "control_socket",
-        text(),
+        meeting_place(),
         "Where commands are heard: auto (in the run-time directory), off, or a path.",
         fills="process.control_socket",
     ),

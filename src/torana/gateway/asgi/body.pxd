@@ -12,10 +12,17 @@ cdef class Body:
     cdef Waiters _waiters
     cdef bint _is_end_told
     cdef bint _is_stopped
+    cdef public bint is_timed
+    cdef int _waiting
+    cdef double _since_s
+    cdef double _waited_s
 
     cpdef begin(self, Request request, Response response)
     cpdef wake(self)
     cpdef stop(self)
+    cpdef double waited_s(self, double now) except? -1
+    cdef _begin_to_wait(self)
+    cdef _end_to_wait(self)
     cdef dict _next(self)
 
 @cython.locals(made=Body)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from torana.exchange.request import Request
@@ -27,6 +28,11 @@ class Body:
         self._is_end_told = False
         #: The server has asked the application to end.
         self._is_stopped = False
+        #: Keep the account of ``waited_s``.
+        self.is_timed = False
+        self._waiting = 0
+        self._since_s = 0.0
+        self._waited_s = 0.0
 
     def receive(self) -> Any:
         """Awaitable of the next event; cancelling it loses nothing."""
@@ -75,7 +81,28 @@ class Body:
                     return event
             if self._waiters is None:
                 self._waiters = Waiters()
-            await self._waiters.add()
+            if self.is_timed and not self._request.is_ended:
+                self._begin_to_wait()
+                try:
+                    await self._waiters.add()
+                finally:
+                    self._end_to_wait()
+            else:
+                await self._waiters.add()
+
+    def waited_s(self, now: float) -> float:
+        """How long the application has waited for a body that the client had yet to send; seconds."""
+        return self._waited_s + (now - self._since_s if self._waiting else 0.0)
+
+    def _begin_to_wait(self) -> None:
+        if self._waiting == 0:
+            self._since_s = time.monotonic()
+        self._waiting += 1
+
+    def _end_to_wait(self) -> None:
+        self._waiting -= 1
+        if self._waiting == 0:
+            self._waited_s += time.monotonic() - self._since_s
 
 
 def new_body(request: Request, response: Response) -> Body:

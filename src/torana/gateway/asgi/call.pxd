@@ -21,9 +21,12 @@ cdef class AsgiGateway(Gateway):
     cdef object _context
     cdef object _loop
     cdef object _make_task
+    cdef object _watch
+    cdef double _limit_s
 
     @cython.locals(call=HttpCall)
     cpdef answer(self, object request, object response)
+    cpdef tick(self, double now_s)
 
 cdef class HttpCall(Steps):
     cdef public AsgiGateway gateway
@@ -32,6 +35,9 @@ cdef class HttpCall(Steps):
     cdef public Body body
     cdef public Answer reply
     cdef public object task
+    cdef public double limit_s
+    cdef public double deadline
+    cdef public long long seen
     cdef bint _is_stopped
 
     cpdef begin(self, AsgiGateway gateway, Request request, Response response)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import time
 from contextvars import Context, copy_context
 from typing import Any
 
@@ -20,6 +21,7 @@ from torana.gateway.asgi.body import Body, new_body
 from torana.gateway.asgi.describe import Describer
 from torana.gateway.asgi.lifespan import Lifespan
 from torana.gateway.asgi.steps import Steps
+from torana.gateway.asgi.watch import Watch
 from torana.gateway.culprit import last_place
 from torana.gateway.failure import ErrorPage, internal_error, log_failure, log_warning, plain, shown
 from torana.gateway.options import GatewayOptions
@@ -32,9 +34,11 @@ _HAS_EAGER = sys.version_info >= (3, 12)
 
 
 class AsgiGateway(Gateway):
-    """Calls an ASGI 3 application (an ASGI 2 one is adapted before)."""
+    """Calls an ASGI 3 application (an ASGI 2 one is adapted before). ``request_s``: see ``build``."""
 
-    def __init__(self, app: Any, options: GatewayOptions, error_page: ErrorPage | None = None) -> None:
+    def __init__(
+        self, app: Any, options: GatewayOptions, error_page: ErrorPage | None = None, request_s: float = 0.0
+    ) -> None:
         self.app = app
         self.options = options
         self.error_page = error_page
@@ -45,6 +49,8 @@ class AsgiGateway(Gateway):
         self._context: Context = copy_context()
         self._loop: Any = None
         self._make_task: Any = None
+        self._limit_s = request_s
+        self._watch = Watch(request_s, self.calls) if request_s else None
 
     async def startup(self) -> None:
         """Run lifespan start-up; keeps its context for the requests. Raises ``LoadError`` when it fails."""
@@ -70,6 +76,9 @@ class AsgiGateway(Gateway):
         call.begin(self, request, response)
         request.answerer = call
         self.calls.add(call)
+        if self._limit_s:
+            call.limit_s = self._limit_s
+            call.deadline = time.monotonic() + self._limit_s
         context = self._context.copy()
         if self._make_task is not None:
             call.task = self._make_task(call, context=context)
@@ -79,6 +88,11 @@ class AsgiGateway(Gateway):
                 call.task = task
         else:
             call.task = _Task(call, loop=self._loop, name="torana-request", context=context)
+
+    def tick(self, now_s: float) -> None:
+        """End the calls whose time is over."""
+        if self._watch is not None:
+            self._watch.look(now_s)
 
 
 class HttpCall(Steps):
@@ -98,6 +112,10 @@ class HttpCall(Steps):
         self.task: Any = None
         self._inner: Any = None
         self._is_stopped = False
+        #: The application's time, and when it is over (monotonic seconds; 0: never); kept by ``watch``.
+        self.limit_s = 0.0
+        self.deadline = 0.0
+        self.seen = 0
 
     # Told by the channel
 
@@ -131,6 +149,7 @@ class HttpCall(Steps):
     def _body(self) -> Body:
         if self.body is None:
             self.body = new_body(self.request, self.response)
+            self.body.is_timed = self.limit_s > 0.0
         return self.body
 
     # The task's steps

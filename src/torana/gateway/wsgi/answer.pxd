@@ -24,6 +24,7 @@ cdef class Answer:
     cpdef send(self, object result)
     cpdef end(self)
     @cython.locals(fields=list, name=bytes, value=bytes, known=tuple, code=int, reason=bytes)
+    cdef object _blocks(self, object result)
     cdef _start(self, object status, object headers)
     @cython.locals(response=Response)
     cdef _send_each(self, object result)

@@ -113,7 +113,7 @@ class Answer:
         elif result is None or isinstance(result, (bytes, bytearray, memoryview, str)):
             raise ApplicationError(f"the application returned {kind.__name__}, not an iterable of bytes")
         elif hasattr(kind, "__len__") and _length(result) == 1:
-            for block in result:
+            for block in self._blocks(result):
                 self._send_only(block)
                 return
         self._send_each(result)
@@ -124,6 +124,10 @@ class Answer:
         self._channel = None  # type: ignore[assignment]
 
     # Inside
+
+    def _blocks(self, result: Any) -> Any:
+        """What is iterated; a call with a deadline puts something between."""
+        return result
 
     def _start(self, status: Any, headers: Any) -> None:
         known = _STATUSES.get(status) if type(status) is str else None
@@ -142,7 +146,7 @@ class Answer:
         response = self._response
         if response.state >= DONE:
             return
-        for block in result:
+        for block in self._blocks(result):
             if type(block) is not bytes:
                 block = _block(block)
             if block:

@@ -43,6 +43,8 @@ cdef class Call(Answerer):
     cpdef Channel run(self)
     @cython.locals(response=Response, head=RequestHead, answer=Answer)
     cdef _answer_it(self)
+    cdef Answer _new_answer(self, Response response, RequestHead head)
+    cdef object _call(self, dict environ, Answer answer)
     cdef _enqueue(self)
     cdef _drop(self, int status)
     @cython.locals(environ=dict)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torana.gateway.failure import ErrorPage
     from torana.gateway.wsgi.describe import Describer
     from torana.gateway.wsgi.errors import ErrorStream
+    from torana.wire.events import RequestHead
 
 #: The body is arriving; the loop's thread owns the call.
 AWAITING = 0
@@ -177,7 +178,7 @@ class Call(Answerer):
         result = None
         response = self._response
         head = self._request.head
-        answer = new_answer(response, head.method == "HEAD", head.version != "1.0")
+        answer = self._new_answer(response, head)
         self._answer = answer
         try:
             try:
@@ -185,7 +186,7 @@ class Call(Answerer):
                     self._say(503)
                 elif not response.is_over():
                     environ = self._environ(answer)
-                    result = self._site.app(environ, answer.start_response)
+                    result = self._call(environ, answer)
                     answer.send(result)
             except ClientDisconnected:
                 response.abort()
@@ -197,6 +198,14 @@ class Call(Answerer):
                 log_warning("The application sent more than its content-length; the rest was cut off", head)
         finally:
             self._finish()
+
+    # What a call with a deadline does in its own way (``deadline.py``), besides failing and finishing.
+
+    def _new_answer(self, response: Response, head: RequestHead) -> Answer:
+        return new_answer(response, head.method == "HEAD", head.version != "1.0")
+
+    def _call(self, environ: dict[str, Any], answer: Answer) -> Any:
+        return self._site.app(environ, answer.start_response)
 
     def _environ(self, answer: Answer) -> dict[str, Any]:
         spool = self._spool

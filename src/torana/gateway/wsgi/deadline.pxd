@@ -8,6 +8,8 @@ from torana.gateway.wsgi.answer cimport Answer
 from torana.gateway.wsgi.call cimport Call, Site
 from torana.wire.events cimport RequestHead
 
+cdef class TimedAnswer
+
 cdef class TimedCall(Call):
     cdef public object watch
     cdef public double limit_s
@@ -25,9 +27,10 @@ cdef class TimedCall(Call):
     cdef Channel _taken_channel
 
     cpdef Channel run(self)
+    @cython.locals(answer=TimedAnswer)
     cdef Answer _new_answer(self, Response response, RequestHead head)
     cdef object _call(self, dict environ, Answer answer)
-    cdef _come_back(self, object result)
+    cpdef _come_back(self, object result)
     cdef _fail(self, object error)
     cdef _finish(self)
     cdef _put_away(self)
@@ -42,6 +45,7 @@ cdef class TimedCall(Call):
 cdef class TimedAnswer(Answer):
     cdef TimedCall _call
 
+    cdef attach(self, TimedCall call)
     cpdef end(self)
     cdef object _blocks(self, object result)
 

@@ -65,14 +65,14 @@ class TimedCall(Call):
 
     # On the thread
 
-    def run(self) -> Channel:
-        """As ``Call.run``; a call that was taken has nothing left to send. Raises ``GivenUp`` for the pool."""
-        channel: Any = Call.run(self)
-        if self.is_taken:
-            if self.is_given_up:
-                raise GivenUp
-            channel = None
-        return channel
+    def run(self) -> Any:
+        """As ``Call.run``; None when the call was taken: nothing is left to send. Raises ``GivenUp`` for the pool."""
+        channel = Call.run(self)
+        if not self.is_taken:
+            return channel
+        if self.is_given_up:
+            raise GivenUp
+        return None
 
     def open(self) -> None:
         """The thread goes into the application; its time begins anew if something was sent meanwhile."""
@@ -98,7 +98,7 @@ class TimedCall(Call):
     def _new_answer(self, response: Response, head: RequestHead) -> Answer:
         answer = TimedAnswer.__new__(TimedAnswer)
         answer.begin(response, head.method == "HEAD", head.version != "1.0")
-        answer._call = self
+        answer.attach(self)
         return answer
 
     def _call(self, environ: dict[str, Any], answer: Answer) -> Any:
@@ -226,6 +226,10 @@ class TimedCall(Call):
 class TimedAnswer(Answer):
     """What the application calls: the server's code, so the gate is shut meanwhile."""
 
+    def attach(self, call: TimedCall) -> None:
+        """To be called once, right after ``begin``."""
+        self._call: TimedCall | None = call
+
     def start_response(self, status: Any, headers: Any, exc_info: Any = None) -> Callable[[bytes], None]:
         call = self._call
         if call is None:
@@ -259,11 +263,12 @@ class TimedAnswer(Answer):
             call.open()
 
     def end(self) -> None:
-        self._call = None  # type: ignore[assignment]
+        self._call = None
         Answer.end(self)
 
     def _blocks(self, result: Any) -> Any:
-        return Blocks(self._call, result)
+        call = self._call
+        return result if call is None else Blocks(call, result)
 
 
 class Blocks:

@@ -11,6 +11,7 @@ cdef class WsgiGateway(Gateway):
     cdef long long _begun
     cdef double _timeout_s
     cdef object _loop
+    cdef object _deadlines
 
     @cython.locals(call=Call)
     cpdef answer(self, object request, object response)

@@ -35,7 +35,8 @@ _JOIN_STEP_S = 0.01
 class WsgiGateway(Gateway):
     """Answers exchanges for one WSGI application (PEP 3333).
 
-    ``error_page`` makes the answer to a failed call (development only); ``environ`` is put into each environ.
+    ``error_page`` makes the answer to a failed call (development only); ``environ`` is put into each environ;
+    ``request_s`` and ``on_worn``: see ``build``.
     Used on the loop's thread only.
     """
 
@@ -45,6 +46,8 @@ class WsgiGateway(Gateway):
         options: GatewayOptions,
         error_page: ErrorPage | None = None,
         environ: Mapping[str, str] | None = None,
+        request_s: float = 0.0,
+        on_worn: Callable[[str], None] | None = None,
     ) -> None:
         most = options.threads or default_threads()
         errors = ErrorStream(logger)
@@ -55,9 +58,17 @@ class WsgiGateway(Gateway):
         self._begun = 0
         self._timeout_s = options.thread_queue_timeout_s
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._deadlines: Any = None
+        if request_s:
+            from torana.gateway.wsgi.watch import Watch
+
+            self._deadlines = Watch(request_s, self.pool, on_worn)
 
     def answer(self, request: Any, response: Any) -> None:
-        call = new_call(self._site, request, response)
+        if self._deadlines is None:
+            call = new_call(self._site, request, response)
+        else:
+            call = self._deadlines.new_call(self._site, request, response)
         request.answerer = call
         self._begun += 1
         call.begin()
@@ -70,6 +81,8 @@ class WsgiGateway(Gateway):
 
     def tick(self, now_s: float) -> None:
         """Answer 503 to what has waited too long, and see to it that there are enough threads."""
+        if self._deadlines is not None:
+            self._deadlines.look(now_s)
         site = self._site
         overdue = self.pool.overdue(now_s, site.queued, self._timeout_s)
         for call in overdue:

@@ -1,0 +1,120 @@
+"""An exception from outside comes in the thread it is meant for, or is taken back; and when it must not come at all."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+
+import pytest
+
+from torana.gateway.wsgi.interrupt import RequestTimeout, interrupt, is_spared, withdraw
+
+
+class Spinning(threading.Thread):
+    """A thread that stays in Python code until it is let go or interrupted."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.is_let_go = False
+        self.caught: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            while not self.is_let_go:
+                time.sleep(0.001)
+        except BaseException as error:
+            self.caught = error
+
+
+@pytest.fixture
+def threads() -> Iterator[list[Spinning]]:
+    made = [Spinning(), Spinning()]
+    for thread in made:
+        thread.start()
+    yield made
+    for thread in made:
+        thread.is_let_go = True
+        thread.join(20)
+
+
+def test_it_comes_in_the_thread_that_is_named_and_in_no_other(threads: list[Spinning]) -> None:
+    hit, spared = threads
+    assert hit.ident is not None
+    assert interrupt(hit.ident)
+    hit.join(20)
+    assert isinstance(hit.caught, RequestTimeout)
+    assert "timeout_request" in str(hit.caught)
+    assert spared.is_alive()
+
+
+def test_a_thread_that_is_gone_is_no_error(threads: list[Spinning]) -> None:
+    gone = threads[0]
+    gone.is_let_go = True
+    gone.join(20)
+    assert gone.ident is not None
+    assert not interrupt(gone.ident)
+
+
+def test_what_was_not_raised_yet_can_be_taken_back() -> None:
+    outcome: list[str] = []
+    held = threading.Lock()
+    held.acquire()
+    is_waiting = threading.Event()
+
+    def run() -> None:
+        try:
+            is_waiting.set()
+            held.acquire()
+            outcome.append("nothing came")
+        except RequestTimeout:
+            outcome.append("it came")
+
+    for is_taken_back in (True, False):
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        assert is_waiting.wait(20) and thread.ident is not None
+        while "acquire" not in _line_of(thread.ident):
+            time.sleep(0.001)
+        # It waits in C for the lock, and comes to no step of Python code before it has it.
+        time.sleep(0.05)
+        assert interrupt(thread.ident)
+        if is_taken_back:
+            withdraw(thread.ident)
+        held.release()
+        thread.join(20)
+        held.acquire(False)
+        is_waiting.clear()
+    assert outcome == ["nothing came", "it came"]
+
+
+def _line_of(ident: int) -> str:
+    frame = sys._current_frames()[ident]
+    return traceback.extract_stack(frame)[-1].line or ""
+
+
+def test_except_exception_does_not_swallow_it() -> None:
+    with pytest.raises(RequestTimeout):
+        try:
+            raise RequestTimeout
+        except Exception:
+            raise AssertionError("swallowed") from None
+
+
+def test_a_thread_that_takes_a_log_handlers_lock_is_spared() -> None:
+    handler = logging.NullHandler()
+    waiting = threading.RLock()
+    waiting.acquire()
+    handler.lock = waiting
+    thread = threading.Thread(target=logging.Handler.acquire, args=(handler,), daemon=True)
+    thread.start()
+    assert thread.ident is not None
+    while not is_spared(sys._current_frames().get(thread.ident)):
+        time.sleep(0.001)
+    waiting.release()
+    thread.join(20)
+    assert not is_spared(sys._getframe())
+    assert not is_spared(None)
