@@ -55,23 +55,25 @@ def markdown(report: Report) -> str:
     return "\n".join(parts)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
 
 
 def _machine(report: Report) -> str:
-    facts = [(name.replace("_", " "), _fact(value)) for name, value in (report.machine | report.settings).items()]
+    facts = [(name.replace("_", " "), fact(value)) for name, value in (report.machine | report.settings).items()]
     note = (
         "Server on one core, load (wrk, one thread) on another, loopback. The servers of a row take turns, round by\n"
         "round, each time freshly started, checked for the right answer, warmed up and stopped. Medians of all\n"
         "rounds; spread is (highest - lowest) / median. (!) marks a server that did not fill its core: the load, or\n"
         "somebody else on that core, was the limit.\n"
     )
-    return f"{note}\n{_table(('machine and run', ''), facts)}"
+    return f"{note}\n{table(('machine and run', ''), facts)}"
 
 
-def _fact(value: object) -> str:
+def fact(value: object) -> str:
+    """One value of the table of the machine."""
     if isinstance(value, dict):
         return ", ".join(f"{name} {version}" for name, version in value.items())
     return "none" if value is None else str(value)
@@ -79,7 +81,7 @@ def _fact(value: object) -> str:
 
 def _summary(works: list[WorkOutcome]) -> str:
     head = ("work", "target", "torana, requests/s", "fastest of those named", "ratio", "ratio by CPU time", "")
-    return "## Summary\n\n" + _table(head, [_summary_row(work) for work in works])
+    return "## Summary\n\n" + table(head, [_summary_row(work) for work in works])
 
 
 def _summary_row(work: WorkOutcome) -> tuple[str, ...]:
@@ -116,15 +118,15 @@ def _work(work: WorkOutcome) -> str:
         "errors",
     )
     rows = [_server(work, server) for server in work.servers]
-    return f"## {work.title}\n\n" + _table(head, rows)
+    return f"## {work.title}\n\n" + table(head, rows)
 
 
 def _server(work: WorkOutcome, server: ServerOutcome) -> tuple[str, ...]:
     if not server.samples:
-        return (server.name, _gist(server.problem), *("-",) * 7)
+        return (server.name, gist(server.problem), *("-",) * 7)
     ratio = work.ratio(server)
     return (
-        server.name + "".join(f" ({_gist(said)})" for said in (server.problem, server.note) if said),
+        server.name + "".join(f" ({gist(said)})" for said in (server.problem, server.note) if said),
         f"{server.requests_s:,.0f}",
         f"{server.spread:.0%}",
         f"{ratio:.2f}" if ratio is not None and server.name != TORANA.name else "-",
@@ -137,7 +139,7 @@ def _server(work: WorkOutcome, server: ServerOutcome) -> tuple[str, ...]:
     )
 
 
-def _gist(text: str) -> str:
+def gist(text: str) -> str:
     """How it ended: the first words, and the last line, where a traceback names the error."""
     lines = [line for line in text.strip().splitlines() if line.strip()] or [""]
     return lines[0][:60] + (f" ... {lines[-1].strip()[:120]}" if len(lines) > 1 else "")
@@ -148,19 +150,19 @@ def _starts(starts: list[StartOutcome]) -> str:
         (
             s.server,
             s.interface,
-            f"{s.median_s:.3f}" if s.seconds else _gist(s.problem),
+            f"{s.median_s:.3f}" if s.seconds else gist(s.problem),
             f"{min(s.seconds):.3f}-{max(s.seconds):.3f}" if s.seconds else "-",
         )
         for s in starts
     ]
     title = f"## Start to first answer, hello (target: under {start_time.TARGET_S} s)\n\n"
-    return title + _table(("server", "interface", "median s", "range"), rows)
+    return title + table(("server", "interface", "median s", "range"), rows)
 
 
 def _idles(idles: list[IdleOutcome]) -> str:
     rows = [
         (
-            i.server + (f" ({_gist(i.problem)})" if i.problem else ""),
+            i.server + (f" ({gist(i.problem)})" if i.problem else ""),
             i.interface,
             f"{i.opened:,}",
             f"{i.held:,}",
@@ -172,7 +174,7 @@ def _idles(idles: list[IdleOutcome]) -> str:
     ]
     title = f"## Idle connections (target: under {idle.TARGET_BYTES // 1024} KiB each)\n\n"
     head = ("server", "interface", "opened", "held", "KiB each", "before, MiB", "a new one answered in, ms")
-    return title + _table(head, rows)
+    return title + table(head, rows)
 
 
 def _commands(works: list[WorkOutcome]) -> str:

@@ -34,9 +34,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line, with --quick and the defaults worked in."""
     names = [*(work.name for work in WORKS), START, IDLE]
     parser = argparse.ArgumentParser(description="Measure Torana beside its peers.")
-    parser.add_argument("--only", type=_Names(names), default=names, help="rows, comma separated: " + ", ".join(names))
+    parser.add_argument("--only", type=Names(names), default=names, help="rows, comma separated: " + ", ".join(names))
     servers = [server.name for server in SERVERS]
-    parser.add_argument("--servers", type=_Names(servers), default=servers, help="servers, comma separated")
+    parser.add_argument("--servers", type=Names(servers), default=servers, help="servers, comma separated")
     parser.add_argument("--duration", type=float, help="seconds of load per server and round (default 5)")
     parser.add_argument("--rounds", type=int, help="rounds per row (default 5)")
     parser.add_argument("--starts", type=int, help="measured starts per server (default 9)")
@@ -53,8 +53,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
-class _Names:
-    """A comma separated list of known names."""
+class Names:
+    """A comma separated list of known names; what it reads is in the order of the known ones."""
 
     def __init__(self, known: list[str]) -> None:
         self.known = known

@@ -28,13 +28,17 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Launch:
-    """What a server is asked to do: `app` is `module:attribute`; `is_idle` means thousands of sleeping connections."""
+    """What a server is asked to do: `app` is `module:attribute`; `is_idle` means thousands of sleeping connections.
+
+    `workers` is for the servers that can have several; the others are one process whatever it says.
+    """
 
     app: str
     interface: str
     port: int | str
     certificate: Certificate | None = None
     is_idle: bool = False
+    workers: int = 1
 
     @property
     def bind(self) -> str:
@@ -68,8 +72,8 @@ def _tls(launch: Launch, certificate_flag: str, key_flag: str) -> list[str]:
 
 
 def _torana(launch: Launch) -> list[str]:
-    command = _module("torana", "run", launch.app, "--bind", launch.bind, "--workers", "1", "--no-access-log")
-    command += ["--interface", launch.interface]
+    command = _module("torana", "run", launch.app, "--bind", launch.bind, "--workers", str(launch.workers))
+    command += ["--no-access-log", "--interface", launch.interface]
     if launch.interface == WSGI:
         command += ["--threads", THREADS]
     if launch.is_idle:
@@ -77,9 +81,20 @@ def _torana(launch: Launch) -> list[str]:
     return command + _tls(launch, "--certfile", "--keyfile")
 
 
+def _torana_unsupervised(launch: Launch) -> list[str]:
+    """The same without `--workers`: the one process serves, and nobody watches it."""
+    command = _torana(launch)
+    at = command.index("--workers")
+    return command[:at] + command[at + 2 :]
+
+
 def _granian(launch: Launch) -> list[str]:
     command = _module("granian", launch.app, "--interface", launch.interface, "--host", "127.0.0.1")
-    command += ["--port", str(launch.port), "--workers", "1", "--http", "1", "--no-ws", "--log-level", "warning"]
+    command += ["--port", str(launch.port), "--workers", str(launch.workers), "--http", "1", "--no-ws"]
+    command += ["--log-level", "warning"]
+    if launch.workers > 1:
+        # Without it the whole server ends when one worker does.
+        command += ["--respawn-failed-workers"]
     if launch.interface == WSGI:
         command += ["--blocking-threads", THREADS]
     else:
@@ -96,22 +111,24 @@ def _granian_rust(launch: Launch) -> list[str]:
 def _uvicorn(launch: Launch) -> list[str]:
     command = _module("uvicorn", launch.app, "--interface", "asgi3", "--host", "127.0.0.1", "--port", str(launch.port))
     command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+    if launch.workers > 1:
+        command += ["--workers", str(launch.workers)]
     if launch.is_idle:
         command += ["--timeout-keep-alive", IDLE_KEEP_ALIVE_S]
     return command + _tls(launch, "--ssl-certfile", "--ssl-keyfile")
 
 
 def _hypercorn(launch: Launch) -> list[str]:
-    command = _module("hypercorn", launch.app, "--bind", launch.bind, "--worker-class", "uvloop", "--workers", "1")
-    command += ["--log-level", "warning"]
+    command = _module("hypercorn", launch.app, "--bind", launch.bind, "--worker-class", "uvloop")
+    command += ["--workers", str(launch.workers), "--log-level", "warning"]
     if launch.is_idle:
         command += ["--keep-alive", IDLE_KEEP_ALIVE_S]
     return command + _tls(launch, "--certfile", "--keyfile")
 
 
 def _gunicorn(launch: Launch) -> list[str]:
-    command = _module("gunicorn", launch.app, "--bind", launch.bind, "--workers", "1", "--no-control-socket")
-    command += ["--log-level", "warning"]
+    command = _module("gunicorn", launch.app, "--bind", launch.bind, "--workers", str(launch.workers))
+    command += ["--no-control-socket", "--log-level", "warning"]
     if launch.interface == WSGI:
         command += ["--worker-class", "gthread", "--threads", THREADS]
     else:
@@ -141,6 +158,8 @@ _ASGI_ONLY = frozenset({ASGI})
 _WSGI_ONLY = frozenset({WSGI})
 
 TORANA = Server("torana", ("torana",), _BOTH, True, _torana)
+# Not a row of the peers' tables: benchmarks/overhead.py sets it beside the supervised one.
+UNSUPERVISED = Server("torana, unsupervised", ("torana",), _BOTH, True, _torana_unsupervised)
 SERVERS = (
     TORANA,
     Server("granian", ("granian", "uvloop"), _BOTH, True, _granian),

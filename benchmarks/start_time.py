@@ -38,7 +38,7 @@ def measure(server: Server, work: Work, cores: Cores, times: int) -> StartOutcom
     outcome = StartOutcome(server.name, work.interface, [])
     try:
         for index in range(times + 1):
-            seconds = _start_once(server, work, cores)
+            seconds = start_once(server, work, cores)
             if index:
                 outcome.seconds.append(seconds)
     except ServerFailedError as error:
@@ -46,7 +46,8 @@ def measure(server: Server, work: Work, cores: Cores, times: int) -> StartOutcom
     return outcome
 
 
-def _start_once(server: Server, work: Work, cores: Cores) -> float:
+def start_once(server: Server, work: Work, cores: Cores) -> float:
+    """Seconds of one start, measured whoever asks."""
     launch = Launch(work.app, work.interface, free_port())
     began = time.perf_counter()
     started = start(server, launch, cores.server)

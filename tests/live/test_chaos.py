@@ -19,7 +19,16 @@ import pytest
 
 from tests.support.load import Failure, Tally, loading
 from tests.support.server import Server
-from tests.support.supervised import answering, children_of, is_there, send, supervised, until, write_site
+from tests.support.supervised import (
+    answering,
+    children_of,
+    is_there,
+    ready_workers,
+    send,
+    supervised,
+    until,
+    write_site,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -63,8 +72,8 @@ def make_trouble(server: Server, seconds: float, chance: random.Random) -> Kills
     next_s = time.monotonic() + 1
     while time.monotonic() < end:
         workers = sorted(filter(is_there, children_of(server.pid)))
-        if workers:
-            signal_worker(chance.choice(workers), signal.SIGTERM)
+        if ready := sorted(set(workers) & set(ready_workers(server))):
+            signal_worker(chance.choice(ready), signal.SIGTERM)
         if time.monotonic() >= next_s and workers:
             next_s = time.monotonic() + chance.uniform(0.5, 1.5)
             what = chance.choice(others)

@@ -104,7 +104,7 @@ def test_what_was_open_before_stays_open_for_the_application(place: Path) -> Non
 
 
 def test_standard_output_belongs_to_the_application(place: Path) -> None:
-    write_site(place, ("startup():\n    pass", 'startup():\n    print("printed by", os.getpid())'))
+    write_site(place, ("startup():\n    pass", 'startup():\n    sys.stdout.write(f"printed by {os.getpid()}\\n")'))
     with supervised(place, workers=2) as server:
         workers = set(ready_workers(server))
     assert {int(line.split()[-1]) for line in server.log.splitlines() if line.startswith("printed by")} == workers
@@ -239,6 +239,26 @@ def _connections_of(pid: int) -> int:
     except OSError:
         return 0
     return sum(1 for link in links if link.startswith("socket:")) - 3
+
+
+def test_a_worker_that_hangs_ends_after_its_supervisor(place: Path) -> None:
+    write_site(place, ('if path == "/die":\n        os._exit(7)', 'if path == "/die":\n        time.sleep(600)'))
+    times = ("--timeout-graceful", "0.5", "--timeout-cancel", "0.5", "--timeout-shutdown", "0.5")
+    with supervised(place, *times, workers=1, expect_exit=None) as server:
+        (worker,) = ready_workers(server)
+        with socket.create_connection(server.address) as sock:
+            sock.sendall(b"GET /die HTTP/1.1\r\nHost: x\r\n\r\n")
+            until(lambda: "nanosleep" in _waits_in(worker), "it sleeps")
+            os.kill(server.pid, signal.SIGKILL)
+            until(lambda: not is_there(worker), "the worker has ended", 40)
+        until(lambda: "in answer" in server.log, "its stack is shown")
+
+
+def _waits_in(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/wchan").read_text()
+    except OSError:
+        return ""
 
 
 def test_a_pid_file_names_the_supervisor_and_outlives_workers(place: Path) -> None:

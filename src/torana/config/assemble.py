@@ -35,7 +35,7 @@ def assemble(settings: Settings) -> RunOptions:
     tls = listen.pop("tls", {})
     if tls.get("certfile"):
         listen["tls"] = TlsOptions(**tls)
-    tree["process"]["runtime_dir"] = settings.runtime_dir
+    tree["process"] |= {"runtime_dir": settings.runtime_dir, "program": settings.program, "handoff": settings.handoff}
     _choose_supervision(settings, tree, notices)
     _move_neighbours(settings, tree)
     _spread_max_requests(settings, tree)
@@ -98,9 +98,10 @@ def _choose_supervision(settings: Settings, tree: dict[str, Any], notices: list[
             notices.append(f"a server that reloads on change is one process: it does without {', '.join(unheard)}")
         wants = []
         tree["process"]["workers"] = 1
-    tree["process"]["is_supervised"] = bool(wants)
-    # Even a single worker runs beside its replacement for a while.
-    tree.setdefault("gateway", {})["is_multiprocess"] = bool(wants)
+    # Only a supervisor can take over from another; even a single worker runs beside its replacement for a while.
+    is_supervised = bool(wants or (settings.handoff and not settings["reload"]))
+    tree["process"]["is_supervised"] = is_supervised
+    tree.setdefault("gateway", {})["is_multiprocess"] = is_supervised
 
 
 def supervised_by(settings: Settings) -> list[str]:

@@ -7,7 +7,7 @@ whether named files exist.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torana.base.errors import ConfigError
@@ -17,6 +17,7 @@ from torana.config.setting import Setting
 from torana.config.settings import BY_NAME, SETTINGS
 from torana.config.sources import Gathered
 from torana.config.unavailable import refusal_of
+from torana.process.options import Program
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Settings:
     notices: tuple[str, ...] = ()
     systemd: tuple[tuple[str, str], ...] = ()
     runtime_dir: str = ""
+    program: Program = field(default_factory=Program)
+    handoff: str = ""
 
     def __getitem__(self, name: str) -> Any:
         """The value of a setting."""
@@ -63,7 +66,9 @@ def check(gathered: Gathered) -> Settings:
             chosen[setting.name] = Chosen(values[0], said[0].origin, tuple(one.origin for one in said[1:]))
         else:
             chosen[setting.name] = Chosen(setting.default_value, DEFAULT)
-    settings = Settings(chosen, tuple(gathered.notices), gathered.systemd, gathered.runtime_dir)
+    settings = Settings(
+        chosen, tuple(gathered.notices), gathered.systemd, gathered.runtime_dir, gathered.program, gathered.handoff
+    )  # fmt: skip
     _check_heard(settings)
     _check_together(settings)
     return settings

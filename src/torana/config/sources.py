@@ -15,7 +15,9 @@ from typing import Any
 from torana.base.errors import ConfigError
 from torana.config.files import find_file, read_env_file, read_file
 from torana.config.origin import Origin, Rank, Said
+from torana.config.program import this_program
 from torana.config.settings import BY_NAME, SETTINGS, nearest
+from torana.process.options import HANDOFF_VARIABLE, Program
 
 #: Kubernetes gives each service's address to each pod: a service named "torana" puts TORANA_PORT=tcp://... there.
 _SERVICE_LINK = re.compile(r"(tcp|udp|sctp)://", re.ASCII)
@@ -36,6 +38,9 @@ class Gathered:
     #: Variables that are facts and not settings: what systemd says, and the user's run-time directory.
     systemd: tuple[tuple[str, str], ...] = ()
     runtime_dir: str = ""
+    #: How this program was started, and what the one before it hands over.
+    program: Program = field(default_factory=Program)
+    handoff: str = ""
 
     def add(self, one: Said) -> None:
         """Keep what was said, in order of rank."""
@@ -64,7 +69,8 @@ def gather(
     the defaults. Variables of an env file are put into ``environ`` (``os.environ``), but never over what is there.
     """
     environ = os.environ if environ is None else environ
-    gathered = Gathered()
+    # Taken out: what the workers start has nothing to do with it.
+    gathered = Gathered(handoff=environ.pop(HANDOFF_VARIABLE, ""), program=this_program(environ))
     for said in flags:
         gathered.add(said)
     for name, raw in (commanded or {}).items():

@@ -13,6 +13,7 @@ import socket
 import stat
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import Enum
 
 from torana.base.errors import BindError
@@ -65,6 +66,8 @@ class Listener:
         self.warning = warning
         #: Why the last batch ended in STARVED.
         self.last_error: OSError | None = None
+        #: The bind string it was opened for.
+        self.bind = ""
         self._file = file
 
     def describe(self) -> str:
@@ -106,6 +109,19 @@ class Listener:
             self._file = None
         self.sock.close()
 
+    @property
+    def file(self) -> SocketFile | None:
+        """The file of a unix socket, if it is ours to remove."""
+        return self._file
+
+    def own(self, file: SocketFile) -> None:
+        """The file is ours to remove from now on."""
+        self._file = file
+
+    def disown(self) -> None:
+        """The file is not ours to remove any more."""
+        self._file = None
+
     def let_go(self) -> None:
         """Close our copy of the socket and nothing else: another process holds it too and goes on."""
         self._file = None
@@ -136,11 +152,13 @@ def open_listeners(options: ListenOptions, environ_fds: Mapping[str, str] | None
     ``environ_fds`` holds LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES if systemd set them.
     Raises ``BindError`` (exit code 4) or ``ConfigError`` (exit code 2).
     """
-    addresses = [parse_address(text) for text in options.binds]
+    addresses = [(text, parse_address(text)) for text in options.binds]
     opened: list[Listener] = []
     try:
-        for address in addresses:
-            opened.extend(_open(address, options, environ_fds or {}))
+        for text, address in addresses:
+            for listener in _open(address, options, environ_fds or {}):
+                listener.bind = text
+                opened.append(listener)
     except BaseException:
         for listener in opened:
             listener.close()
@@ -232,6 +250,11 @@ def _open_names(address: Address, names: list[tuple[int, str]], options: ListenO
             listener.close()
         raise
     return opened
+
+
+def resolved(address: Address) -> list[Address]:
+    """The numeric addresses that a TCP address means; raises ``BindError``."""
+    return [replace(address, host=host) for _, host in _resolve(address)]
 
 
 def _resolve(address: Address) -> list[tuple[int, str]]:

@@ -10,7 +10,9 @@ import errno
 import os
 import socket
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torana.base.errors import BindError, ConfigError
 
@@ -28,12 +30,29 @@ class SocketFile:
 
     def remove(self) -> None:
         """Remove the file if it is still the one we made."""
-        if os.getpid() != self.maker_pid:
-            return
-        with contextlib.suppress(OSError):
-            found = os.lstat(self.path)
-            if (found.st_dev, found.st_ino, found.st_mtime_ns) == (self.device, self.inode, self.made_ns):
+        if os.getpid() == self.maker_pid and self.is_there:
+            with contextlib.suppress(OSError):
                 os.unlink(self.path)
+
+    @property
+    def marks(self) -> tuple[str, int, int, int]:
+        """What it is known by, for another process: path, device, inode and time."""
+        return self.path, self.device, self.inode, self.made_ns
+
+    @classmethod
+    def of(cls, marks: Sequence[Any]) -> SocketFile:
+        """The file that another process made; nobody removes it until somebody is its maker again."""
+        path, device, inode, made_ns = marks
+        return cls(path, device, inode, made_ns, maker_pid=0)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the file is still the one we made."""
+        try:
+            found = os.lstat(self.path)
+        except OSError:
+            return False
+        return (found.st_dev, found.st_ino, found.st_mtime_ns) == (self.device, self.inode, self.made_ns)
 
 
 def bind_unix(sock: socket.socket, path: str, mode: int | None, owner: str | None) -> SocketFile | None:

@@ -7,7 +7,6 @@ returns into the supervisor's code. The supervisor has no threads, so a forked c
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import logging
 import os
 import signal
@@ -15,19 +14,16 @@ import stat
 import sys
 from collections.abc import Callable
 
+from torana.process.kinship import end_with
 from torana.process.privileges import become
 from torana.process.spawn import STANDARD, fork, open_descriptors
 
 logger = logging.getLogger("torana")
 
-#: prctl(2): the signal that a process gets when its parent ends.
-_PR_SET_PDEATHSIG = 1
 #: The exit code of a child that could not do what it was made for, as the shell has it.
 NOT_RUN = 127
 #: Signals that Python ignores and that a program expects to have their usual effect.
 _IGNORED_BY_PYTHON = ("SIGPIPE", "SIGXFSZ")
-
-_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def fork_aside(
@@ -58,7 +54,8 @@ def _live(run: Callable[[], int], user: str | None, group: str | None, death_sig
         _reset_signals()
         _read_nothing()
         become(user, group)
-        _end_with(parent, death_signal)
+        if not end_with(parent, death_signal):
+            return  # it ended just before
         code = run()
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
@@ -81,14 +78,20 @@ def _reset_signals() -> None:
 
 def restore_for_exec() -> None:
     """What a program expects of the process it begins in: ordinary signals, no descriptors but the first three."""
-    for name in _IGNORED_BY_PYTHON:
-        number = getattr(signal, name, None)
-        if number is not None:
-            signal.signal(number, signal.SIG_DFL)
+    restore_signals()
     for fd in open_descriptors() - STANDARD:
         # Closed by the exec and not before: the log may need one to say that there was none.
         with contextlib.suppress(OSError):
             os.set_inheritable(fd, False)
+
+
+def restore_signals() -> None:
+    """Signals as a program expects them: none is held back, and none ignored by Python's choice."""
+    for name in _IGNORED_BY_PYTHON:
+        number = getattr(signal, name, None)
+        if number is not None:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def close_connections() -> None:
@@ -116,12 +119,3 @@ def _read_nothing() -> None:
         os.dup2(null, 0)
         if null > 2:
             os.close(null)
-
-
-def _end_with(parent: int, death_signal: int) -> None:
-    """Be told by the kernel of the parent's end. After a change of user, which makes the kernel forget it."""
-    if _libc is None:
-        return
-    _libc.prctl(_PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(NOT_RUN)  # it ended just before

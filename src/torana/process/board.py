@@ -13,13 +13,14 @@ import mmap
 import time
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from torana.base import board_row as at
 
 _MASK = (1 << 64) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class InFlight:
+class InFlight(Struct, frozen=True):
     """A request that had begun and was not over."""
 
     #: "METHOD /path" without the query, printable, cut.

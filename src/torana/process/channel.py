@@ -120,6 +120,15 @@ class Channel:
             heard += self._messages(data)
         return heard
 
+    def is_at_end(self) -> bool:
+        """Whether the other side is gone and has nothing left to say; takes nothing out."""
+        try:
+            return not self._sock.recv(1, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            return True
+
     def _messages(self, data: bytes) -> list[tuple[Message, list[int]]]:
         found = []
         *lines, rest = data.split(b"\n")

@@ -20,13 +20,17 @@ from torana.process.services import Services
 class Companions:
     """All companions of a server. Times are monotonic seconds."""
 
-    def __init__(self, options: RunOptions, pid: int, addresses: list[str]) -> None:
+    def __init__(self, options: RunOptions, pid: int, addresses: list[str], *, is_heir: bool = False) -> None:
+        """``is_heir``: another program is still the server; until ``lead`` nobody outside hears of us."""
         process = options.process
         self._options = options
         self._about = HookInfo("", pid=pid, addresses=tuple(addresses), generation=1)
         self._hooks = Hooks(process.hooks, app_dir=options.application.app_dir, user=process.user, group=process.group)
         self.services = Services(process.services, user=process.user, group=process.group)
-        self._notifier = Notifier(process.systemd)
+        self._notifier = Notifier(() if is_heir else process.systemd)
+        self._is_waiting = is_heir
+        #: How many workers there are, if the server is ready and waits for the other program.
+        self._waiting_workers = 0
         self._watchdog_s = 0.0
         self.control: Control | None = None
 
@@ -34,16 +38,42 @@ class Companions:
         """Before anything else: False if the server was told to stop meanwhile. Raises ``LoadError``."""
         return self._hooks.run_starting(self._info("on_starting"), self._options.process.boot_s, wake)
 
-    def listen(self, answer: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Control | None:
-        """Open the control socket, if there can be one."""
-        self.control = open_control(self._options, self._about.addresses, answer)
+    def listen(
+        self, answer: Callable[[dict[str, Any]], dict[str, Any] | None], heir_of: str | None = None
+    ) -> Control | None:
+        """Open the control socket, if there can be one; ``heir_of`` is the path of a program that we take over from."""
+        self.control = open_control(self._options, self._about.addresses, answer, heir_of=heir_of)
         return self.control
 
     def ready(self, now: float, workers: int) -> None:
         """The server serves, for the first time."""
+        if self._is_waiting:
+            self._waiting_workers = workers
+            return
         self._notifier.ready(f"Serving with {_count(workers)}")
         self.services.start(now)
         self._ask(now, "when_ready", workers=workers)
+
+    def lead(self, now: float) -> None:
+        """We are the server: the other program has stopped its services and tells nobody anything any more."""
+        self._is_waiting = False
+        self._notifier = Notifier(self._options.process.systemd)
+        if self._waiting_workers:
+            self.ready(now, self._waiting_workers)
+
+    def executing(self) -> None:
+        """In a child that is about to execute a new program."""
+        self._hooks.run(self._info("pre_exec"))
+
+    def replacing(self, text: str) -> None:
+        """Say how far the replacement of the program is."""
+        self._notifier.status(text)
+
+    def hand_over(self, now: float, pid: int) -> None:
+        """Another program is the server from now on; it starts its services when ours are gone."""
+        self._notifier.main_pid(pid)
+        self._notifier.close()
+        self.services.stop(now)
 
     def forking(self, now: float, slot: int, generation: int) -> None:
         """A worker is about to be forked."""

@@ -60,19 +60,19 @@ def open_control(
     bound: Sequence[str],
     answer: Answer,
     *,
-    is_heir: bool = False,
+    heir_of: str | None = None,
     system_dir: str = "",
 ) -> Control | None:
     """The control socket of a server that listens on ``bound`` (URLs); None, and a line in the log, if it cannot be.
 
-    ``is_heir``: we take over from a program that still runs and has the same path (USR2).
+    ``heir_of``: the path of a program that still runs and that we take over from (USR2).
     """
     if options.process.control_socket == "auto":
         prepare(system_dir)
     meeting = meeting_for(options, bound, system_dir)
     if meeting.path is not None:
         try:
-            control = Control(meeting.path, answer, is_heir=is_heir)
+            control = Control(meeting.path, answer, is_heir=meeting.path == heir_of)
         except OSError as error:
             why = f"{meeting.path}: {error.strerror or error}"
         else:

@@ -9,18 +9,18 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from torana.net.listener import Listener
 from torana.process.channel import Channel, ChannelFull, Message
 from torana.process.options import RunOptions
-from torana.process.spawn import Born, Duty, fork
+from torana.process.spawn import Born, Duty, Forking, Seat, Spawner
 
 logger = logging.getLogger("torana")
 
 
-@dataclass(slots=True)
-class Post:
+class Post(Struct):
     """One worker's place: its process, how to speak with it, and which row of the board is its own."""
 
     pid: int
@@ -30,6 +30,8 @@ class Post:
     channel: Channel
     #: The signal that we sent it last, 0 for none.
     sent: int = 0
+    #: Whether it has ended as it was asked to, by us or by somebody else.
+    is_obedient: bool = False
     #: Whether it was told to retire and has not said yet that it takes no more connections.
     owes_leave: bool = False
     #: Whether its channel is still open.
@@ -45,21 +47,24 @@ class Crew:
 
     def __init__(self) -> None:
         self.posts: dict[int, Post] = {}
+        #: Who makes the processes.
+        self.spawner: Spawner = Forking()
 
     def spawn(
         self, options: RunOptions, slot: int, generation: int, began_s: float,
         leave: Callable[[int, int], list[Listener]], row: Callable[[int], memoryview | None],
     ) -> Post:  # fmt: skip
-        """Fork a worker; in the new process this raises ``Born`` instead. Raises ``OSError`` if none can be had.
+        """Have a worker made; in a fork of this process this raises ``Born`` instead. Raises ``OSError`` if none can be
+        had.
 
-        ``leave(slot, fd)`` is called in the new process: it closes everything but the descriptor and the listeners of
-        the slot, which it returns. ``row`` gives the memory that a position writes to.
+        ``leave(slot, fd)`` is called in such a fork: it closes everything but the descriptor and the listeners of the
+        slot, which it returns. ``row`` gives the memory that a position writes to.
         """
         position = self._free_position()
         board_row = row(position)
         ours, theirs = Channel.pair()
         try:
-            pid = fork()
+            pid = self.spawner.fork(Seat(slot, generation, position, began_s), theirs)
         except OSError:
             ours.close()
             theirs.close()

@@ -6,7 +6,6 @@ Never here: why (``plan``), the noting in the fleet (``supervisor`` does that fo
 from __future__ import annotations
 
 import logging
-import random
 import selectors
 import signal
 from typing import TYPE_CHECKING
@@ -89,7 +88,8 @@ class Deeds:
                 supervisor.error = _error_of(code, reason)
                 supervisor.begin_to_stop(now, is_urgent=self._fleet.mode is Mode.ABORTING)
             case Finish():
-                supervisor.is_finished = supervisor.companions.is_over
+                handoff = supervisor.handoff
+                supervisor.is_finished = supervisor.companions.is_over and (handoff is None or handoff.is_over)
 
     def dump(self, pid: int) -> None:
         """Have a worker write its stacks; the signal is heard even where its loop does not turn."""
@@ -140,7 +140,11 @@ class Deeds:
 
 
 def _drawn(limit: float) -> float:
-    return limit * random.uniform(1 - _JITTER, 1) if limit else 0.0
+    if not limit:
+        return 0.0
+    import random  # a millisecond, at every start
+
+    return limit * random.uniform(1 - _JITTER, 1)
 
 
 class Ended(ToranaError):

@@ -7,8 +7,9 @@ Never here: a clock, a process, a decision. Times are seconds of the monotonic c
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from signal import SIGKILL
+
+from msgspec import Struct
 
 from torana.process.actions import (
     AbandonReload,
@@ -29,8 +30,7 @@ from torana.process.states import Mode, State, can_become, can_turn
 EARLY_S = 10.0
 
 
-@dataclass(slots=True)
-class Worker:
+class Worker(Struct):
     """A row of the table: one process, from its fork until it was waited for."""
 
     pid: int
@@ -61,7 +61,7 @@ class Worker:
     aborted_s: float | None = None
     killed_s: float | None = None
     #: Slots of others that it was told to accept from.
-    adopts: set[int] = field(default_factory=set)
+    adopts: set[int] = set()
 
     @property
     def is_accepting(self) -> bool:
@@ -74,8 +74,7 @@ class Worker:
         return self.why_hung != ""
 
 
-@dataclass(slots=True)
-class Reload:
+class Reload(Struct):
     """A reload under way."""
 
     #: The generation it leads to, and the one that remains if it fails.
@@ -86,8 +85,7 @@ class Reload:
     failure: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """Why the application cannot be served, in the words of a worker that tried."""
 
     code: int
@@ -108,6 +106,10 @@ class Fleet:
         self.generation = 1
         self.reload: Reload | None = None
         self._newest_generation = 1
+        #: Whether the process that workers of this generation are forked from still imports the application: until it
+        #: has, there can be no worker. And the newest generation that such a process has begun to import, 0 without.
+        self.is_preloading = False
+        self.preloaded_generation = 0
         #: Whether the application was ever seen to work.
         self.has_been_ready = False
         #: The last thing that a worker said before it gave up on the application.
@@ -182,8 +184,15 @@ class Fleet:
             return False
         is_news = self.failure is None or self.failure.text != text
         self.failure = Failure(code, text)
-        self._fail_boot(worker, text, now_s)
+        self._fail_boot(worker.generation, text, now_s)
         self._move(worker, State.STOPPING, now_s)
+        return is_news
+
+    def note_preload_failed(self, generation: int, code: int, text: str, now_s: float) -> bool:
+        """The process that workers are forked from could not import the application. As ``note_failed``."""
+        is_news = self.failure is None or self.failure.text != text
+        self.failure = Failure(code, text)
+        self._fail_boot(generation, text, now_s)
         return is_news
 
     def note_worn(self, pid: int, why: str) -> None:
@@ -237,7 +246,7 @@ class Fleet:
 
     def _note_own_death(self, worker: Worker, why: str, now_s: float) -> None:
         if worker.state is State.STARTING:
-            self._fail_boot(worker, why or "it ended before it was ready", now_s)
+            self._fail_boot(worker.generation, why or "it ended before it was ready", now_s)
         elif worker.state is State.READY and worker.ready_s is not None:
             if now_s - worker.ready_s >= EARLY_S:
                 self.early_deaths = 0
@@ -245,10 +254,10 @@ class Fleet:
                 self.early_deaths += 1
                 self.setback_s = now_s
 
-    def _fail_boot(self, worker: Worker, why: str, now_s: float) -> None:
+    def _fail_boot(self, generation: int, why: str, now_s: float) -> None:
         self.boot_failures += 1
         self.setback_s = now_s
-        if self.reload is not None and worker.generation == self.reload.generation:
+        if self.reload is not None and generation == self.reload.generation:
             self.reload.failure = self.reload.failure or why
 
     # What is asked for
@@ -269,10 +278,10 @@ class Fleet:
         return self.generation
 
     def _is_reload_untried(self) -> bool:
-        """Whether a reload was asked for and no worker has read the new code yet: another one changes nothing."""
-        return self.reload is not None and not any(
-            worker.generation == self.generation for worker in self.workers.values()
-        )
+        """Whether a reload was asked for and nobody has read the new code yet: another one changes nothing."""
+        if self.reload is None or self.preloaded_generation == self.generation:
+            return False
+        return not any(worker.generation == self.generation for worker in self.workers.values())
 
     def ask_scale(self, wanted: int) -> None:
         """Have this many workers, at least 1. New slots need their listeners before the next decision."""
@@ -344,7 +353,7 @@ class Fleet:
             return
         worker.aborted_s = now_s
         if worker.state is State.STARTING:
-            self._fail_boot(worker, why, now_s)
+            self._fail_boot(worker.generation, why, now_s)
         self._tell(pid, State.STOPPING, now_s)
 
     def _abandon_reload(self) -> None:

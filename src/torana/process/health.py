@@ -7,8 +7,9 @@ beside a loop that turns. Never here: what is done about it (``plan``), reading 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 #: Without a turn of the loop for so long, and somebody waiting to be accepted, siblings take over the queue.
 STALL_S = 1.5
@@ -32,8 +33,7 @@ class Progress(Protocol):
     def in_flight(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What one look showed."""
 
     #: Nothing has moved for as long as is allowed while work waited.

@@ -90,6 +90,16 @@ class Hooks:
                 raise LoadError(f"the hook {info.event} ({target}) failed, so nothing is started")
         return True
 
+    def run(self, info: HookInfo) -> None:
+        """Run the functions of an event now and wait for them."""
+        for target in self._of(info.event):
+            self._run(info, target, time.monotonic() + self._timeout_s, -1)
+
+    def _run(self, info: HookInfo, target: str, deadline: float, wake: int) -> int | None:
+        """Run one function to its end; its exit code, None if ``wake`` became readable."""
+        running = self._start(info, target, deadline)
+        return 1 if running is None else self._wait(running, deadline, wake)
+
     def ask(self, info: HookInfo, now: float) -> None:
         """Run the functions of an event soon, after those that were asked for before."""
         for target in self._of(info.event):
@@ -160,11 +170,6 @@ class Hooks:
             logger.error("The hook %s (%s) cannot be run: %s", info.event, target, error)
             return None
         return _Running(pid, info.event, target, deadline)
-
-    def _run(self, info: HookInfo, target: str, deadline: float, wake: int) -> int | None:
-        """Run one function to its end; its exit code, None if ``wake`` became readable."""
-        running = self._start(info, target, deadline)
-        return 1 if running is None else self._wait(running, deadline, wake)
 
     def _wait(self, running: _Running, deadline: float, wake: int) -> int | None:
         while True:

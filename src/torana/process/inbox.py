@@ -15,9 +15,10 @@ import socket
 import struct
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any
+
+from msgspec import Struct
 
 #: ``struct signalfd_siginfo`` (signalfd(2)): signo, errno, code, pid, and what we do not read, 128 bytes in all.
 _SIGINFO = struct.Struct("=IiiI112x")
@@ -27,8 +28,7 @@ _SI_KERNEL = 0x80
 _BATCH = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """One signal. ``sender`` is a process id; 0 if the kernel sent it or the sender is not known."""
 
     number: int

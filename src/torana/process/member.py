@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import faulthandler
+import fcntl
 import logging
 import os
-import random
 import signal
 import time
 import traceback
@@ -42,12 +42,14 @@ _ORPHAN_S = 10.0
 
 def main(duty: Duty) -> int:
     """A worker's whole life, from its birth on; returns its exit code."""
-    _settle_signals()
+    settle_signals()
     hear_dump_signal(duty.board_row)
+    _end_with_supervisor(duty)
     try:
         return _live(duty)
     except KeyboardInterrupt:
         logger.debug("Stopped before the application was loaded")
+        _say(duty.channel, {"say": "stopped"})
         return STOPPED
     except ToranaError as error:
         return _give_up(duty.channel, exit_code_of(error), str(error))
@@ -70,7 +72,7 @@ def _live(duty: Duty) -> int:
     call_hooks = _hooks_of(duty)
     call_hooks("post_fork", "")
     try:
-        application = load_application(options.application)
+        application = duty.application or load_application(options.application)
         with asyncio.Runner(loop_factory=loop_factory(process.loop)) as runner:
             return runner.run(Member(duty, application, call_hooks).live())
     finally:
@@ -84,11 +86,11 @@ def _hooks_of(duty: Duty) -> Callable[[str, str], None]:
         return lambda event, reason: None
     from torana.process.hooks import HookInfo, WorkerHooks
 
-    about = HookInfo("", os.getppid(), os.getpid(), duty.slot, duty.generation)
+    about = HookInfo("", duty.server_pid or os.getppid(), os.getpid(), duty.slot, duty.generation)
     return WorkerHooks(hooks, about, app_dir=duty.options.application.app_dir).run
 
 
-def _settle_signals() -> None:
+def settle_signals() -> None:
     """What the supervisor held back is let through, to a worker's own handlers."""
     for name in _NOT_OURS:
         number = getattr(signal, name, None)
@@ -106,6 +108,30 @@ def _settle_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
+def _end_with_supervisor(duty: Duty) -> None:
+    """Have an end even if the supervisor dies while our code hangs and the loop cannot notice."""
+
+    def look(number: int, frame: FrameType | None) -> None:
+        if duty.channel.is_at_end():
+            _limit_life(duty.options)
+
+    if hasattr(signal, "SIGIO") and hasattr(fcntl, "F_SETOWN"):
+        signal.signal(signal.SIGIO, look)
+        signal.siginterrupt(signal.SIGIO, False)
+        fd = duty.channel.fileno()
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
+            fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_ASYNC)
+
+
+def _limit_life(options: RunOptions) -> None:
+    """End in any case, after more time than a graceful stop takes; the stacks show what kept us."""
+    times = options.serve.timeouts
+    limit_s = times.drain_delay_s + times.graceful_s + times.cancel_s + _ORPHAN_S
+    with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):
+        faulthandler.dump_traceback_later(limit_s + options.gateway.lifespan_shutdown_timeout_s, exit=True)
+
+
 def _pass_over(number: int, frame: FrameType | None) -> None:
     """The supervisor hears it too, and decides."""
 
@@ -115,6 +141,8 @@ def _own_options(options: RunOptions) -> RunOptions:
     bounds, jitter = options.serve.bounds, options.process.max_requests_jitter
     if not bounds.max_requests or not jitter:
         return options
+    import random  # a millisecond, at every start
+
     bounds = replace(bounds, max_requests=bounds.max_requests + random.randint(0, jitter))
     return replace(options, serve=replace(options.serve, bounds=bounds))
 
@@ -159,6 +187,7 @@ class Member:
         loop.add_reader(self._channel.fileno(), self._listen)
         try:
             if not await self._serving.start():
+                self._say({"say": "stopped"})
                 return STOPPED
             self._call_hooks("post_worker_init", "")
             settle_memory()
@@ -271,9 +300,5 @@ class Member:
             self._loop.remove_reader(self._channel.fileno())
             self._loop.remove_writer(self._channel.fileno())
         logger.warning("The supervisor is gone: this worker finishes what it has and ends")
-        times = self._options.serve.timeouts
-        limit_s = times.drain_delay_s + times.graceful_s + times.cancel_s + _ORPHAN_S
-        limit_s += self._options.gateway.lifespan_shutdown_timeout_s
-        with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):
-            faulthandler.dump_traceback_later(limit_s, exit=True)
+        _limit_life(self._options)
         self._serving.request_stop()

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from torana.process.channel import ChannelClosed, Message
 from torana.process.crew import Post
-from torana.process.death import describe, memory_events
 from torana.process.fleet import Worker
 from torana.process.states import State
 
 if TYPE_CHECKING:
+    from torana.process.death import MemoryEvents
     from torana.process.supervisor import Supervisor
 
 logger = logging.getLogger("torana")
@@ -34,12 +34,19 @@ class News:
         self._supervisor = supervisor
         self._fleet = supervisor.fleet
         self._crew = supervisor.crew
-        self._memory_events = memory_events()
+        #: What the kernel said of memory when it was asked last: first as soon as there is time for it.
+        self._memory_events: MemoryEvents | None = None
         #: Workers that no longer speak, and when they are given up.
         self._silent: dict[int, float] = {}
         self._is_complete = False
         #: What the application is, in the words of the first worker that was ready.
         self.application: Message = {}
+
+    def begin(self) -> None:
+        """Do what could wait until the first worker is ready."""
+        from torana.process.death import memory_events
+
+        self._memory_events = memory_events()
 
     def look(self, now: float) -> float:
         """Give up who has been silent for long; returns when to look again."""
@@ -74,6 +81,8 @@ class News:
                 self._fleet.note_worn(post.pid, str(message.get("why", "")) or "it says so")
             case "retiring":
                 post.owes_leave = False
+            case "stopped":
+                post.is_obedient = True
             case other:
                 logger.debug("%s says %r", post.describe(), other)
 
@@ -128,15 +137,20 @@ class News:
             if pid == 0:
                 return
             post = self._crew.posts.get(pid)
+            nursery, handoff = self._supervisor.nursery, self._supervisor.handoff
             if post is not None:
                 self._note_gone(post, status, usage, now)
-            elif not self._supervisor.companions.note_gone(pid, status, now):
+                continue
+            if nursery is not None and nursery.note_gone(pid, status, usage, now):
+                continue
+            if handoff is not None and handoff.note_gone(pid, status, now):
+                continue
+            if not self._supervisor.companions.note_gone(pid, status, now):
                 logger.debug("Process %d, which is not ours, has ended", pid)
 
     def _note_gone(self, post: Post, status: int, usage: object, now: float) -> None:
         self.hear(post)  # its last words
-        before, self._memory_events = self._memory_events, memory_events()
-        how = describe(post.pid, status, usage, before, self._memory_events, sent=post.sent)  # type: ignore[arg-type]
+        how = self.explain(post.pid, status, usage, post.sent)
         worker = self._fleet.workers[post.pid]
         in_flight = self._supervisor.vitals.reading(post).describe()
         self._say_gone(post, worker, status, how + (f"; {in_flight}" if in_flight else ""))
@@ -146,19 +160,28 @@ class News:
         self._crew.remove(post.pid)
         self._silent.pop(post.pid, None)
         self._supervisor.vitals.end(post.pid)
-        self._fleet.note_gone(post.pid, now, how, was_killed=_is_stranger(status, post.sent, how))
+        self._fleet.note_gone(post.pid, now, how, was_killed=post.is_obedient or is_stranger(status, post.sent, how))
         if self._supervisor.options.process.hooks:
             self._supervisor.companions.lost(now, post.pid, post.slot, post.generation, how)
 
+    def explain(self, pid: int, status: int, usage: object, sent: int) -> str:
+        """Why a child ended, which we ourselves have sent this signal last (0: none)."""
+        from torana.process.death import describe, memory_events
+
+        before, after = self._memory_events, memory_events()
+        self._memory_events = after
+        # Where nobody had asked before, what was killed in earlier days would be taken for this one.
+        return describe(pid, status, usage, before or after, after, sent=sent)  # type: ignore[arg-type]
+
     def _say_gone(self, post: Post, worker: Worker, status: int, how: str) -> None:
-        is_expected = worker.state in (State.RETIRING, State.STOPPING)
+        is_expected = post.is_obedient or worker.state in (State.RETIRING, State.STOPPING)
         if is_expected and (os.WIFEXITED(status) or post.sent == os.WTERMSIG(status)):
             logger.debug("%s has ended: %s", post.describe(), how)
         else:
             logger.error("%s died: %s", post.describe(), how)
 
 
-def _is_stranger(status: int, sent: int, how: str) -> bool:
+def is_stranger(status: int, sent: int, how: str) -> bool:
     """Whether somebody outside ended a worker: that says nothing about the application."""
     if not os.WIFSIGNALED(status) or os.WTERMSIG(status) == sent:
         return False

@@ -29,6 +29,9 @@ HOOK_EVENTS: Final = (
     "on_exit",
 )
 
+#: Tells a new program which of its descriptors the old one speaks to it through (USR2).
+HANDOFF_VARIABLE: Final = "TORANA_HANDOFF"
+
 #: When a service that ended is started again.
 RESTARTS: Final = ("always", "on-failure", "never")
 
@@ -47,6 +50,18 @@ class ServiceOptions:
     restart: str = "always"
     #: How long it may take to end after TERM, before KILL.
     stop_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What to execute to have this program again, as it was typed."""
+
+    #: The first word is looked up in PATH if it has no slash.
+    words: tuple[str, ...] = ()
+    #: The environment as it was, before an env file was read into it.
+    environ: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    #: Where it was started, with its symbolic links; "" if that was nowhere.
+    directory: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +100,9 @@ class ProcessOptions:
     systemd: tuple[tuple[str, str], ...] = ()
     #: The user's run-time directory (XDG_RUNTIME_DIR), "" where there is none.
     runtime_dir: str = ""
+    #: What SIGUSR2 executes, and what a program that was started that way found in HANDOFF_VARIABLE.
+    program: Program = field(default_factory=Program, compare=False)
+    handoff: str = ""
     services: tuple[ServiceOptions, ...] = ()
     #: Functions to call: (one of ``HOOK_EVENTS``, "module:function"), in the order they are called.
     hooks: tuple[tuple[str, str], ...] = ()

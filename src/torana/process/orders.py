@@ -57,11 +57,15 @@ class Orders:
         """Do what a signal asks for."""
         name = signal.Signals(heard.number).name
         logger.debug("%s from %s", name, f"process {heard.sender}" if heard.sender else "nobody known")
+        if self._supervisor.handoff is not None and self._supervisor.handoff.pass_on(heard):
+            return
         self._meanings[name](heard, now)
 
     # Signals
 
     def _terminate(self, heard: Heard, now: float) -> None:
+        if self._supervisor.handoff is not None:
+            self._supervisor.handoff.part()
         self.stop(now, f"SIGTERM{_sender(heard)}")
 
     def _interrupt(self, heard: Heard, now: float) -> None:
@@ -72,6 +76,8 @@ class Orders:
             self.stop(now, "SIGINT (again to stop at once)")
 
     def _quit(self, heard: Heard, now: float) -> None:
+        if self._supervisor.handoff is not None:
+            self._supervisor.handoff.part()
         self.abort(now, f"SIGQUIT{_sender(heard)}")
 
     def _hang_up(self, heard: Heard, now: float) -> None:
@@ -93,7 +99,13 @@ class Orders:
             self._fleet.ask_pause()
 
     def _replace(self, heard: Heard, now: float) -> None:
-        logger.warning("SIGUSR2 is ignored: replacing the program is not available yet in this version")
+        """Start the program that replaces this one."""
+        supervisor = self._supervisor
+        if supervisor.handoff is None:
+            from torana.process.handoff import Handoff
+
+            supervisor.handoff = Handoff(supervisor)
+        supervisor.handoff.ask(now, f"SIGUSR2{_sender(heard)}")
 
     # What is asked for
 
@@ -102,6 +114,8 @@ class Orders:
         if self._fleet.mode in (Mode.STOPPING, Mode.ABORTING):
             return
         logger.info("Stopping: %s", why)
+        if self._supervisor.handoff is not None:
+            self._supervisor.handoff.cancel(now, signal.SIGTERM)
         self._fleet.ask_stop()
         self._supervisor.begin_to_stop(now, is_urgent=False)
         self._answer_waiting("the server stops")
@@ -111,6 +125,8 @@ class Orders:
         if self._fleet.mode is Mode.ABORTING:
             return
         logger.info("Stopping at once: %s", why)
+        if self._supervisor.handoff is not None:
+            self._supervisor.handoff.cancel(now, signal.SIGQUIT)
         self._fleet.ask_abort()
         self._supervisor.begin_to_stop(now, is_urgent=True)
         self._answer_waiting("the server stops")
@@ -118,8 +134,9 @@ class Orders:
     def reload(self, now: float, why: str) -> str:
         """Read the configuration anew and replace all workers, one after another; returns why not, or ""."""
         supervisor, fleet = self._supervisor, self._fleet
-        if fleet.mode not in (Mode.RUNNING, Mode.PAUSED):
-            return "the server stops"
+        if busy := self._busy():
+            logger.warning("No reload now: %s", busy)
+            return busy
         try:
             options = supervisor.reread()
         except ToranaError as error:
@@ -143,13 +160,27 @@ class Orders:
             self.scale(workers_of(options), now)
         return ""
 
+    def _busy(self) -> str:
+        """Why nothing about the workers can be changed now, or ""."""
+        handoff, heir, mode = self._supervisor.handoff, self._supervisor.heir, self._fleet.mode
+        if mode not in (Mode.RUNNING, Mode.PAUSED):
+            return "another program has taken over" if mode is Mode.HANDED_OVER else "the server stops"
+        if handoff is not None and handoff.is_under_way:
+            return f"process {handoff.pid} is about to take over"
+        if heir is not None and not heir.is_leading:
+            return f"this program is about to take over from process {heir.pid}"
+        return ""
+
     def scale(self, wanted: int, now: float) -> None:
         """Have another number of workers, at least one."""
         before = self._fleet.wanted
         if wanted < 1:
             logger.warning("One worker stays; SIGWINCH retires all, SIGTERM stops the server")
             return
-        if wanted == before or self._fleet.mode not in (Mode.RUNNING, Mode.PAUSED):
+        if wanted == before:
+            return
+        if busy := self._busy():
+            logger.warning("The number of workers stays: %s", busy)
             return
         logger.info("Workers: %d instead of %d", wanted, before)
         self._fleet.ask_scale(wanted)
@@ -266,10 +297,13 @@ def _with_fixed(options: RunOptions, before: RunOptions) -> RunOptions:
     listen, process = before.net.listen, before.process
     if options.net.listen.binds != listen.binds:
         logger.warning("bind has changed: that takes a restart, or SIGUSR2; the old addresses stay")
-    for name in ("pid_file", "umask", "control_socket", "services", "hooks"):
+    for name in ("pid_file", "umask", "control_socket", "services", "hooks", "preload"):
         if getattr(options.process, name) != getattr(process, name):
             logger.warning("%s has changed: that takes a restart, or SIGUSR2", name.removesuffix("_file"))
-    return replace(options, net=replace(options.net, listen=replace(options.net.listen, binds=listen.binds)))
+    fixed = replace(options.process, program=process.program)
+    return replace(
+        options, net=replace(options.net, listen=replace(options.net.listen, binds=listen.binds)), process=fixed
+    )
 
 
 def _sender(heard: Heard) -> str:

@@ -16,9 +16,11 @@ Never here: a clock, a process, a log. Nothing is sent twice, since every action
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from signal import SIGABRT, SIGKILL
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from torana.process.actions import (
     AbandonReload,
@@ -84,22 +86,20 @@ class Rules:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """What to do now, and when to look again if nothing happens before; None: only when something happens."""
 
     actions: tuple[Action, ...] = ()
     next_look_s: float | None = None
 
 
-@dataclass(slots=True)
-class Look:
+class Look(Struct):
     """One look at the fleet: what the rules are given, and the times that they want to look again."""
 
     fleet: Fleet
     now_s: float
     rules: Rules
-    later: list[float] = field(default_factory=list)
+    later: list[float] = []
 
     def is_due(self, at_s: float) -> bool:
         """Whether that time has come; if it has not, the next look is no later than it."""
@@ -266,6 +266,8 @@ def _is_beyond_us(worker: Worker, look: Look) -> bool:
 def fill_slots(look: Look) -> Iterable[Action]:
     """A slot without a worker gets one; after a setback one at a time, further and further apart."""
     fleet = look.fleet
+    if fleet.is_preloading:
+        return
     taken = {worker.slot for worker in fleet.of(State.STARTING, State.READY)}
     for slot in range(fleet.wanted):
         if slot not in taken:
@@ -276,7 +278,7 @@ def fill_slots(look: Look) -> Iterable[Action]:
 
 def replace_one(look: Look) -> Iterable[Action]:
     """One worker at a time is replaced: its successor starts beside it and takes over when it is ready."""
-    if any(worker.replaces is not None for worker in look.fleet.of(State.STARTING)):
+    if look.fleet.is_preloading or any(worker.replaces is not None for worker in look.fleet.of(State.STARTING)):
         return
     for worker, why in _replaceable(look):
         if not _has_room(look):

@@ -7,6 +7,7 @@ no event loop. Never here: what to do about a worker (``plan``) and how (``deeds
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import os
@@ -28,15 +29,18 @@ from torana.process.member import main as live_as_worker
 from torana.process.news import News
 from torana.process.options import RunOptions
 from torana.process.orders import Orders
-from torana.process.pid_file import pid_file
+from torana.process.pid_file import PidFile, pid_file
 from torana.process.plan import Rules, decide
 from torana.process.slots import Slots
-from torana.process.spawn import Born, keep_only, open_descriptors
+from torana.process.spawn import Born, Errand, keep_only, open_descriptors
 from torana.process.vitals import Vitals
 from torana.process.worker import loop_factory
 
 if TYPE_CHECKING:
     from torana.process.companions import Companions
+    from torana.process.handoff import Handoff
+    from torana.process.heir import Heir
+    from torana.process.nursery import Nursery
 
 logger = logging.getLogger("torana")
 
@@ -61,21 +65,34 @@ def run_supervised(options: RunOptions, reread: Callable[[], RunOptions]) -> int
         os.umask(options.process.umask)
     inbox = Inbox(HEARD)
     pid = os.getpid()
+    heir = None
     try:
-        with pid_file(options.process.pid_file):
-            return Supervisor(options, reread, inbox, outside).run()
+        heir = heir_of(options, outside)
+        with pid_file(options.process.pid_file, heir.pid if heir is not None else 0) as file:
+            return Supervisor(options, reread, inbox, outside, file, heir).run()
     except Born as born:
         duty = born.duty
+    except Exception as error:
+        if heir is not None:
+            heir.fail(error)
+        raise
     finally:
         if os.getpid() == pid:
             inbox.close()
+    if isinstance(duty, Errand):
+        from torana.process.zygote import main as live_as_zygote
+
+        duty = live_as_zygote(duty)  # returns in each worker that is forked from it, and nowhere else
     return live_as_worker(duty)
 
 
 class Supervisor:
     """A server's main process. What is public here is for ``deeds`` and ``orders``."""
 
-    def __init__(self, options: RunOptions, reread: Callable[[], RunOptions], inbox: Inbox, outside: set[int]) -> None:
+    def __init__(
+        self, options: RunOptions, reread: Callable[[], RunOptions], inbox: Inbox, outside: set[int],
+        file: PidFile, heir: Heir | None,
+    ) -> None:  # fmt: skip
         self.pid = os.getpid()
         self.began_s = time.monotonic()
         self.options = options
@@ -85,10 +102,16 @@ class Supervisor:
         self._outside = outside
         for notice in options.notices:
             logger.warning("%s", notice)
-        self.slots = Slots(options.net.listen, dict(options.process.systemd))
+        self.pid_file = file
+        #: What takes over from the program before us, and what hands over to the one after us (SIGUSR2).
+        self.heir = heir
+        self.handoff: Handoff | None = None
+        estate = heir.estate if heir is not None else None
+        self.slots = Slots(options.net.listen, dict(options.process.systemd), estate=estate)
         for warning in self.slots.warnings:
             logger.warning("%s", warning)
         self.fleet = Fleet(workers_of(options))
+        self.fleet.slots = max(self.fleet.slots, len(self.slots))
         self.crew = Crew()
         self.vitals = Vitals(self.fleet, self.crew, self.slots)
         self.selector = selectors.DefaultSelector()
@@ -102,6 +125,8 @@ class Supervisor:
         self._orders = Orders(self)
         self.news = News(self)
         self._companions: Companions | None = None
+        #: Where workers come from when the application is imported before them.
+        self.nursery = nursery_of(self) if options.process.preload else None
         #: When to do what can wait: open the control socket, close the listeners.
         self._control_s = math.inf
         self._next_look_s = -math.inf
@@ -136,6 +161,7 @@ class Supervisor:
     def _may_begin(self) -> bool:
         """See to what comes before the first worker; False if somebody wants us to stop."""
         loop_factory(self.options.process.loop)  # imported once for all workers
+        gc.freeze()  # what is here already, no worker's collector walks again: its memory stays shared
         if not self.options.process.hooks:
             return True
         self.inbox.open()
@@ -145,14 +171,18 @@ class Supervisor:
         if self.inbox.fileno() < 0:
             self.inbox.open()
         self.selector.register(self.inbox.fileno(), selectors.EVENT_READ, self._take_signals)
-        self._control_s = time.monotonic() + _CONTROL_S
+        if self.heir is None:
+            self._control_s = time.monotonic() + _CONTROL_S
+        else:
+            self.heir.join(self)
 
     def listen_to_commands(self) -> None:
         """Open the control socket, once."""
         if self._control_s == math.inf:
             return
         self._control_s = math.inf
-        control = self.companions.listen(self._orders.answer)
+        self.news.begin()
+        control = self.companions.listen(self._orders.answer, self.heir.control if self.heir is not None else None)
         if control is not None:
             self.selector.register(control.fileno(), selectors.EVENT_READ, control.ready)
 
@@ -162,8 +192,14 @@ class Supervisor:
         if self._companions is None:
             from torana.process.companions import Companions
 
-            self._companions = Companions(self.options, self.pid, self.slots.addresses)
+            is_heir = self.heir is not None and not self.heir.is_leading
+            self._companions = Companions(self.options, self.pid, self.slots.addresses, is_heir=is_heir)
         return self._companions
+
+    def lead(self, now: float) -> None:
+        """The program before us has made way: we are the server."""
+        self._control_s = now
+        self.companions.lead(now)
 
     def begin_to_stop(self, now: float, *, is_urgent: bool) -> None:
         """What the end of the server means for all but the workers."""
@@ -181,21 +217,26 @@ class Supervisor:
     def _end(self) -> None:
         self.crew.close()
         self.slots.close()
+        if self.nursery is not None:
+            self.nursery.close()
         self.selector.close()
         if self._companions is not None:
             self._companions.finish()
 
-    def leave(self, slot: int, fd: int) -> list[Listener]:
-        """In a new worker: close all but its channel and its listeners, and return these."""
+    def leave(self, slot: int | None, fd: int) -> list[Listener]:
+        """In a new process: close all but its channel and the listeners of its slot (None has none); returns these."""
         ours = self.slots.filenos()
         self.inbox.forget()
         self.selector.close()
         if self._companions is not None:
             self._companions.forget()
+        for other in (self.nursery, self.heir, self.handoff):
+            if other is not None:
+                other.forget()
         if self.options.log.config_file is not None:
             logging.shutdown()  # the worker opens its own
         self.slots.leave_to(slot)
-        listeners = self.slots.listeners(slot)
+        listeners = [] if slot is None else self.slots.listeners(slot)
         keep_only((self._outside - ours) | {listener.fileno() for listener in listeners} | {fd})
         return listeners
 
@@ -203,10 +244,15 @@ class Supervisor:
 
     def _wait(self) -> None:
         now = time.monotonic()
+        if self.heir is not None:
+            self.heir.look(self, now)
         next_s = min(self._next_look_s, self.vitals.look(now), self._control_s, self._close_s, self._told_s)
         if self._companions is not None:
             next_s = min(next_s, self._companions.look(now))
         next_s = min(next_s, self.news.look(now))
+        for other in (self.nursery, self.handoff):
+            if other is not None:
+                next_s = min(next_s, other.look(now))
         # A touch later than the moment itself, so that it has come when we look.
         for key, _ in self.selector.select(None if next_s == math.inf else max(0.0, next_s - now + 0.001)):
             key.data()
@@ -224,6 +270,8 @@ class Supervisor:
         while not self.is_finished:
             now = time.monotonic()
             self.slots.grow(self.fleet.slots)
+            if self.nursery is not None:
+                self.nursery.tend(now)
             decision = decide(self.fleet, now, self._rules)
             for action in decision.actions:
                 self._deeds.carry_out(action, now)
@@ -282,6 +330,27 @@ class Supervisor:
             logger.info("Reloaded (generation %d)", generation)
         self.companions.reloaded(now, self.fleet.wanted, failure.partition("\n")[0])
         self._orders.reload_is_over(failure)
+
+
+def heir_of(options: RunOptions, outside: set[int]) -> Heir | None:
+    """What the program before us hands over; its descriptor is taken off those that the workers shall have."""
+    if not options.process.handoff:
+        return None
+    from torana.process.heir import Heir
+
+    heir = Heir(options.process.handoff)
+    outside.discard(heir.fileno())
+    return heir
+
+
+def nursery_of(supervisor: Supervisor) -> Nursery | None:
+    """What preloads, where the system allows it."""
+    from torana.process.nursery import Nursery, can_preload
+
+    if can_preload():
+        return Nursery(supervisor)
+    logger.warning("preload is not available on this system: each worker imports the application itself")
+    return None
 
 
 def workers_of(options: RunOptions) -> int:

@@ -176,3 +176,13 @@ def test_descriptors_that_nobody_asked_for_are_closed_with_the_channel(raw: tupl
     channel.close()
     assert os.read(reader, 1) == b"", "a copy of the other end is still open"
     os.close(reader)
+
+
+def test_the_end_can_be_seen_without_taking_anything(pair: Pair) -> None:
+    ours, theirs = pair
+    assert not theirs.is_at_end()
+    ours.send({"say": "stopped"})
+    ours.close()
+    assert not theirs.is_at_end()
+    assert messages(theirs) == [{"say": "stopped"}]
+    assert theirs.is_at_end()

@@ -365,7 +365,7 @@ def test_a_second_server_does_without(place: Path) -> None:
     first = opened(given, place)
     assert first is not None
     assert opened(given, place) is None
-    heir = opened(given, place, is_heir=True)
+    heir = opened(given, place, heir_of=first.path)
     assert heir is not None and heir.path == first.path
     first.close()
     heir.close()

@@ -11,7 +11,7 @@ from torana.wire.events cimport RequestHead
 cdef class TimedAnswer
 
 cdef class TimedCall(Call):
-    cdef public object watch
+    cdef set _running
     cdef public double limit_s
     cdef public double deadline
     cdef public double spared_s
@@ -27,16 +27,18 @@ cdef class TimedCall(Call):
     cdef Channel _taken_channel
 
     cpdef Channel run(self)
+    cdef limit(self, set running, double limit_s)
     @cython.locals(answer=TimedAnswer)
     cdef Answer _new_answer(self, Response response, RequestHead head)
     cdef object _call(self, dict environ, Answer answer)
-    cpdef _come_back(self, object result)
+    cdef _come_back(self, object result)
     cdef _fail(self, object error)
     cdef _finish(self)
     cdef _put_away(self)
     cpdef double due(self) except? -1
-    cpdef open(self)
-    cpdef shut(self)
+    @cython.locals(response=Response)
+    cdef open(self)
+    cdef shut(self)
     @cython.locals(response=Response)
     cpdef bint take(self, double now) except -1
     @cython.locals(response=Response, channel=Channel)
@@ -53,5 +55,8 @@ cdef class Blocks:
     cdef TimedCall _call
     cdef object _iterator
 
+cdef _shut(TimedCall call)
+cdef _open(TimedCall call)
+
 @cython.locals(made=TimedCall)
-cpdef TimedCall new_timed_call(Site site, Request request, Response response, object watch, double limit_s)
+cpdef TimedCall new_timed_call(Site site, Request request, Response response, set running, double limit_s)

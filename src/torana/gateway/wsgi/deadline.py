@@ -13,7 +13,7 @@ Never here: which calls are due (``watch.py``), how an exception gets into a thr
 
 from __future__ import annotations
 
-from threading import RLock, get_ident
+from threading import get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,12 @@ from torana.gateway.wsgi.answer import Answer
 from torana.gateway.wsgi.call import OVER, Call
 from torana.gateway.wsgi.interrupt import RequestTimeout, interrupt, withdraw
 
+try:
+    # The type itself; ``threading.RLock`` is a function around it.
+    from _thread import RLock
+except ImportError:
+    from threading import RLock
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -32,16 +38,15 @@ if TYPE_CHECKING:
     from torana.exchange.response import Response
     from torana.exchange.roles import Channel
     from torana.gateway.wsgi.call import Site
-    from torana.gateway.wsgi.watch import Watch
     from torana.wire.events import RequestHead
 
 
 class TimedCall(Call):
     """One request with a deadline of its own. What is public is written under the gate, but for ``deadline``."""
 
-    def limit(self, watch: Watch, limit_s: float) -> None:
-        """To be called once, right after ``hold``."""
-        self.watch = watch
+    def limit(self, running: set[TimedCall], limit_s: float) -> None:
+        """To be called once, right after ``hold``. ``running``: where the loop looks for calls that are under way."""
+        self._running = running
         self.limit_s = limit_s
         #: When the application's time is over (monotonic seconds); begins when a thread calls it.
         self.deadline = 0.0
@@ -107,7 +112,7 @@ class TimedCall(Call):
         self._gate = RLock()
         self.deadline = monotonic() + self.limit_s
         # From here on the gate is open, and an exception may come between any two steps of Python code.
-        self.watch.running.add(self)
+        self._running.add(self)
         try:
             result = self._site.app(environ, answer.start_response)
         finally:
@@ -136,7 +141,7 @@ class TimedCall(Call):
         if self._gate is None:
             Call._finish(self)
             return
-        self.watch.running.discard(self)
+        self._running.discard(self)
         if self.is_taken:
             # No exception can come any more; the gate is only for the loop to know that the thread is free.
             self._gate.acquire()
@@ -234,33 +239,33 @@ class TimedAnswer(Answer):
         call = self._call
         if call is None:
             return Answer.start_response(self, status, headers, exc_info)
-        call.shut()
+        _shut(call)
         try:
             return Answer.start_response(self, status, headers, exc_info)
         finally:
-            call.open()
+            _open(call)
 
     def write(self, data: bytes) -> None:
         call = self._call
         if call is None:
             Answer.write(self, data)
             return
-        call.shut()
+        _shut(call)
         try:
             Answer.write(self, data)
         finally:
-            call.open()
+            _open(call)
 
     def early_hints(self, headers: Any) -> None:
         call = self._call
         if call is None:
             Answer.early_hints(self, headers)
             return
-        call.shut()
+        _shut(call)
         try:
             Answer.early_hints(self, headers)
         finally:
-            call.open()
+            _open(call)
 
     def end(self) -> None:
         self._call = None
@@ -277,27 +282,36 @@ class Blocks:
     def __init__(self, call: TimedCall, result: Any) -> None:
         self._call = call
         self._iterator: Any = None
-        call.open()
+        self._call.open()
         try:
             self._iterator = iter(result)
         finally:
-            call._come_back(None)
+            self._call._come_back(None)
 
     def __iter__(self) -> Blocks:
         return self
 
     def __next__(self) -> Any:
-        call = self._call
-        call.open()
+        self._call.open()
         try:
             return next(self._iterator)
         finally:
-            call._come_back(None)
+            self._call._come_back(None)
 
 
-def new_timed_call(site: Site, request: Request, response: Response, watch: Watch, limit_s: float) -> TimedCall:
+def _shut(call: TimedCall) -> None:
+    call.shut()
+
+
+def _open(call: TimedCall) -> None:
+    call.open()
+
+
+def new_timed_call(
+    site: Site, request: Request, response: Response, running: set[TimedCall], limit_s: float
+) -> TimedCall:
     """A call that may take ``limit_s``; its time begins when a thread calls the application."""
     made = TimedCall.__new__(TimedCall)
     made.hold(site, request, response)
-    made.limit(watch, limit_s)
+    made.limit(running, limit_s)
     return made

@@ -47,7 +47,7 @@ class Watch:
 
     def new_call(self, site: Site, request: Request, response: Response) -> TimedCall:
         """A call that is looked after once a thread runs it."""
-        return new_timed_call(site, request, response, self, self.limit_s)
+        return new_timed_call(site, request, response, self.running, self.limit_s)
 
     def look(self, now: float) -> None:
         """See to all that is due."""
