@@ -21,7 +21,7 @@ PIP := -m pip --disable-pip-version-check
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SECONDARY:
-.PHONY: help run test test-compiled test-pure test-house chaos lint format bench docs clean check-python
+.PHONY: help run test test-compiled test-pure test-house chaos lint format bench bench-supervision docs clean check-python
 
 help:
 	@echo 'make run     serve examples/hello.py on http://$(HOST):$(PORT)'
@@ -29,6 +29,7 @@ help:
 	@echo 'make chaos   no request may be lost while workers come and go; SECONDS=60'
 	@echo 'make lint    ruff and mypy --strict         make format  let ruff lay out the code'
 	@echo 'make bench   benchmarks/                    make docs    build the documentation into site/'
+	@echo 'make bench-supervision    what several workers give, and what replacing them costs a client'
 	@echo 'make clean   remove all that these commands made'
 
 run: .venv/.torana-$(TAG)
@@ -74,6 +75,9 @@ format: .venv-pure/.tests-$(TAG)
 
 bench: .venv-bench/.peers-$(TAG) .venv-bench/.torana-$(TAG)
 	@.venv-bench/bin/python benchmarks/run.py $(BENCH_ARGS)
+
+bench-supervision: .venv-bench/.peers-$(TAG) .venv-bench/.torana-$(TAG)
+	@.venv-bench/bin/python benchmarks/supervision.py $(BENCH_ARGS)
 
 docs: .venv-pure/.tests-$(TAG) .venv-pure/.torana-$(TAG)
 	@mkdir -p build docs/reference

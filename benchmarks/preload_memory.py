@@ -136,15 +136,15 @@ def main() -> None:
     said = parser.parse_args()
     totals = []
     print(f"{said.workers} workers, {said.requests} requests each, {said.ballast} MiB of ballast; MiB, means")
-    print(f"{'':24}{'PSS':>8}{'own':>8}{'RSS':>8}")
+    print(f"{'':26}{'PSS':>8}{'own':>8}{'RSS':>8}")
     for name, flags in (("each imports", ()), ("--preload", ("--preload",))):
         found = measure(said.workers, said.requests, said.ballast, *flags)
         for kind, group in found.items():
             if group:
                 columns = (mib(getattr(memory, part) for memory in group) for part in ("pss", "private", "rss"))
-                print(f"{name:12}{kind:12}{''.join(columns)}")
+                print(f"{name:14}{kind:12}{''.join(columns)}")
         totals.append(total(found))
-        print(f"{name:12}{'all':12}{totals[-1] / 1024:8.1f}")
+        print(f"{name:14}{'all':12}{totals[-1] / 1024:8.1f}")
     print(f"saved: {(totals[0] - totals[1]) / 1024:.1f} MiB, {(1 - totals[1] / totals[0]) * 100:.0f} %")
 
 

@@ -38,15 +38,15 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", type=Names(list(SECTIONS)), default=list(SECTIONS), help="sections, comma separated")
     parser.add_argument("--servers", type=Names(list(CREWS)), default=list(CREWS), help="servers, comma separated")
     parser.add_argument("--duration", type=float, help="scaling: seconds of load per run (default 1)")
-    parser.add_argument("--rounds", type=int, help="scaling: rounds of torana; its peers get one (default 4)")
+    parser.add_argument("--rounds", type=int, help="scaling: rounds of torana; its peers get one (default 3)")
     parser.add_argument("--starts", type=int, help="overhead: pairs of processes per interface (default 3)")
     parser.add_argument("--turns", type=int, help="overhead: turns of one second per pair (default 4)")
-    parser.add_argument("--first-answers", type=int, help="overhead: measured starts of each (default 7)")
+    parser.add_argument("--first-answers", type=int, help="overhead: measured starts of each (default 5)")
     parser.add_argument("--connections", type=int, help="balance: connections in all (default 10000)")
     parser.add_argument("--quick", action="store_true", help="one short round of all: does it run, not how fast")
     parser.add_argument("--output", type=Path, default=report.RESULTS, help="folder of the report")
     options = parser.parse_args(arguments)
-    quick, whole = (1.0, 1, 1, 1, 2, 2000), (1.0, 4, 3, 4, 7, 10_000)
+    quick, whole = (1.0, 1, 1, 1, 2, 2000), (1.0, 3, 3, 4, 5, 10_000)
     fields = ("duration", "rounds", "starts", "turns", "first_answers", "connections")
     for name, value in zip(fields, quick if options.quick else whole, strict=True):
         if getattr(options, name) is None:

@@ -184,7 +184,8 @@ def _disturbance(title: str, rows: list[Disturbed]) -> str:
         f"together {disturbance.RATE:,.0f} requests/s. The server has every core but the clients'. Before and during:\n"
         "latency in the second before the signal, and from it until it is over, p50 / p99 / max ms. Silence: the\n"
         "longest time in which nobody got an answer. Wait: the longest a client was without the answer it wanted,\n"
-        "failed tries included. Own lag: the longest the client process itself was late.\n"
+        "failed tries included. Own lag: the longest the client process itself was late; (!) marks\n"
+        "a run in which that is so much that the wait may be the clients' own.\n"
     )
     done = "over after, s" if is_reload else "4 serve again after, s"
     head = ("interface", "server", "failed", "silence ms", "wait ms", done, "before", "during", "clients busy")
@@ -198,6 +199,8 @@ def _disturbed(one: Disturbed) -> tuple[str, ...]:
     if one.server == "torana" and one.event == disturbance.HUP:
         is_reached = not one.failed and one.extra_wait_s <= disturbance.TARGET_WAIT_S and one.done_s is not None
         verdict = "reached" if is_reached else "not reached"
+        if one.client_lag_s > disturbance.TARGET_WAIT_S / 2:
+            verdict += " (!)"
     return (
         one.interface,
         one.server,

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import os
+import random
 
 import django
 from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse
-from django.urls import path
+from django.urls import path, resolve
 
 settings.configure(
     DEBUG=False,
@@ -54,21 +55,22 @@ settings.configure(
 django.setup(set_prefix=False)
 
 from django.contrib import admin  # noqa: E402 - its models need the settings
+from django.template.loader import get_template  # noqa: E402
 
-#: About 200 bytes each.
-ballast = {
-    number: f"the text of number {number} " + "." * 90
-    for number in range(int(os.environ.get("BALLAST_MIB", "0")) * 5243)
-}
+#: With key, value and place in the table about 240 bytes each.
+_COUNT = int(os.environ.get("BALLAST_MIB", "0")) * (1 << 20) // 240
+ballast = {number: f"the text of number {number} ".ljust(120, ".") for number in range(_COUNT)}
 
 
 def _who(request: HttpRequest) -> HttpResponse:
-    """Which process answers, after a look at what it keeps."""
-    return HttpResponse(f"{os.getpid()} {sum(map(len, ballast.values()))}", content_type="text/plain")
+    """Which process answers, after a look at a few of the things that it keeps."""
+    found = [ballast[random.randrange(_COUNT)] for _ in range(10)] if ballast else []
+    return HttpResponse(f"{os.getpid()} {len(''.join(found))}", content_type="text/plain")
 
 
 urlpatterns = [path("who", _who), path("admin/", admin.site.urls)]
 
 wsgi = WSGIHandler()
-# As the first request would, and as an application does that is meant to be preloaded.
-admin.autodiscover()
+# What else the first request would do, in each worker anew.
+resolve("/admin/login/")
+get_template("admin/login.html")

@@ -1,6 +1,4 @@
-"""``--preload`` with the real command: workers of one import, new code after HUP, what is warned about, and a zygote that
-is killed.
-"""
+"""``--preload`` with the real command: workers of one import, new code after HUP, warnings, and a zygote that is killed."""
 
 from __future__ import annotations
 
@@ -257,7 +255,8 @@ def test_no_two_workers_draw_the_same_numbers(place: Path) -> None:
 
 def test_hooks_of_a_worker_run_in_the_worker(place: Path) -> None:
     (place / "told.py").write_text(
-        "import os, sys\ndef post_fork(info):\n    told = info.pid, info.worker_pid == os.getpid(), 'site_one' in sys.modules\n"
+        "import os, sys\ndef post_fork(info):\n"
+        "    told = info.pid, info.worker_pid == os.getpid(), 'site_one' in sys.modules\n"
         "    os.write(1, b'post_fork %d %d %d\\n' % told)\n"
     )
     (place / "torana.toml").write_text('[hooks]\npost_fork = "told:post_fork"\n')
@@ -287,3 +286,14 @@ def test_the_application_is_imported_as_the_user_it_serves_as(place: Path) -> No
         assert len(pids) == 3
         for pid in pids:
             assert re.search(r"^Uid:\s+65534\s+65534\s+65534\s+65534$", Path(f"/proc/{pid}/status").read_text(), re.M)
+
+
+def test_what_was_imported_is_shared(place: Path) -> None:
+    """Most of a worker's memory is nobody's own, also after it has served."""
+    write(place, "one", ("import asyncio", "table = {key: f'{key:100}' for key in range(200_000)}\nimport asyncio"))
+    with supervised(place, "--preload") as server:
+        workers = answering(server)
+        for pid in workers:
+            size = dict(re.findall(r"^(\w+): +(\d+) kB$", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M))
+            own = int(size["Private_Clean"]) + int(size["Private_Dirty"])
+            assert own < 0.4 * int(size["Rss"]), size

@@ -101,6 +101,16 @@ def test_no_request_is_lost(place: Path) -> None:
         assert sorted(path.name for path in place.iterdir()) == ["site_one.py"]
 
 
+def test_preloaded_workers(place: Path) -> None:
+    with serving(place, "--preload") as server, loading(server.address, kept=16, fresh=16) as load:
+        load.wait_for_answers(200)
+        new = replaced(server)
+        assert server.process.wait(30) == 0
+        load.wait_for_answers(200)
+        check(load)
+        end(new)
+
+
 def test_twice_in_a_row(place: Path) -> None:
     with serving(place, workers=4) as server, loading(server.address, kept=32, fresh=32) as load:
         load.wait_for_answers(300)

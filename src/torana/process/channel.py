@@ -9,6 +9,7 @@ from __future__ import annotations
 import array
 import contextlib
 import os
+import select
 import socket
 from collections import deque
 from collections.abc import Sequence
@@ -120,14 +121,13 @@ class Channel:
             heard += self._messages(data)
         return heard
 
-    def is_at_end(self) -> bool:
-        """Whether the other side is gone and has nothing left to say; takes nothing out."""
-        try:
-            return not self._sock.recv(1, socket.MSG_PEEK)
-        except (BlockingIOError, InterruptedError):
-            return False
-        except OSError:
+    def is_alone(self) -> bool:
+        """Whether the other side is gone, whatever it has left to be read; takes nothing out."""
+        if self._sock.fileno() < 0:
             return True
+        poll = select.poll()
+        poll.register(self._sock, 0)
+        return any(events & (select.POLLHUP | select.POLLERR) for _, events in poll.poll(0))
 
     def _messages(self, data: bytes) -> list[tuple[Message, list[int]]]:
         found = []

@@ -65,8 +65,7 @@ class Deeds:
                 logger.error("%s is ended by %s: %s", crew.name(pid), signal.Signals(number).name, why)
                 crew.signal(pid, number)
             case Dump(pid, why):
-                logger.error("%s: %s; what it is doing:", crew.name(pid), why)
-                self.dump(pid)
+                self._dump_with_reason(pid, why)
             case Adopt(slot, pids):
                 if own := self._supervisor.slots.own(slot):
                     crew.tell(pids, {"do": "adopt", "slot": slot}, [listener.fileno() for listener in own])
@@ -95,6 +94,13 @@ class Deeds:
         """Have a worker write its stacks; the signal is heard even where its loop does not turn."""
         if DUMP_SIGNAL is not None:
             self._crew.signal(pid, DUMP_SIGNAL)
+
+    def _dump_with_reason(self, pid: int, why: str) -> None:
+        """The requests in flight are named here already: a worker that is held in native code cannot say them."""
+        post = self._crew.posts.get(pid)
+        in_flight = "" if post is None else self._supervisor.vitals.reading(post).describe()
+        logger.error("%s: %s; %s; what it is doing:", self._crew.name(pid), why, in_flight or "no request in flight")
+        self.dump(pid)
 
     def _spawn(self, action: Spawn, now: float) -> None:
         supervisor, crew, fleet = self._supervisor, self._crew, self._fleet

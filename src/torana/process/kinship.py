@@ -1,4 +1,4 @@
-"""What the Linux kernel does for processes and their parents: orphans find a new parent, and children hear of its death.
+"""What Linux does for parents and children: orphans find a new parent, and children hear of their parent's death.
 
 Never here: forking, waiting.
 """

@@ -1,4 +1,4 @@
-"""What the import of an application has left running or open, by name: a fork copies no thread, and shares what is open.
+"""What the import of an application left running or open, by name: a fork copies no thread, and shares what is open.
 
 Never here: what is done about it; it is legal, and only the application's author can know whether it is meant.
 """
@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torana.process.spawn import open_descriptors
 
@@ -92,8 +93,9 @@ def _threads(before: Surroundings) -> Iterator[str]:
 
 def _purpose(thread: threading.Thread) -> str:
     """What a thread runs, as far as it tells."""
-    target = getattr(thread, "_target", None)
-    named = target if hasattr(target, "__qualname__") else type(thread)
+    named: Any = getattr(thread, "_target", None)
+    if not hasattr(named, "__qualname__"):
+        named = type(thread)
     return _cut(f"{named.__module__}.{named.__qualname__}")
 
 
@@ -124,7 +126,7 @@ def _descriptors(before: Surroundings) -> Iterator[str]:
         with contextlib.suppress(OSError):
             what = _described(fd)
             if what:
-                yield f"the import has opened {what}; all workers would share it: open it when the application starts up"
+                yield f"the import has opened {what}; all workers would share it: open it when the application starts"
 
 
 def _described(fd: int) -> str:

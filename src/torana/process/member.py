@@ -25,6 +25,7 @@ from torana.process.channel import Channel, ChannelClosed, ChannelFull, Message
 from torana.process.dump import hear_dump_signal, report_faults
 from torana.process.exit_codes import FAILED, STOPPED, exit_code_of
 from torana.process.log import set_up_log
+from torana.process.offspring import let_go_in_children
 from torana.process.options import RunOptions
 from torana.process.signals import stop_while_loading
 from torana.process.spawn import Duty
@@ -112,7 +113,7 @@ def _end_with_supervisor(duty: Duty) -> None:
     """Have an end even if the supervisor dies while our code hangs and the loop cannot notice."""
 
     def look(number: int, frame: FrameType | None) -> None:
-        if duty.channel.is_at_end():
+        if duty.channel.is_alone():
             _limit_life(duty.options)
 
     if hasattr(signal, "SIGIO") and hasattr(fcntl, "F_SETOWN"):
@@ -181,6 +182,7 @@ class Member:
     async def live(self) -> int:
         """Serve until told to end; returns the exit code. Raises what keeps it from serving."""
         loop = self._loop = asyncio.get_running_loop()
+        let_go_in_children(self)
         loop.add_signal_handler(signal.SIGTERM, self._asked_to_end)
         loop.add_signal_handler(signal.SIGQUIT, self._abort)
         loop.add_signal_handler(signal.SIGUSR1, self._serving.reopen_logs)
@@ -201,6 +203,10 @@ class Member:
                 loop.remove_signal_handler(number)
                 signal.signal(number, _pass_over)
         return STOPPED
+
+    def forsake(self) -> None:
+        """In a forked child: the channel is its parent's."""
+        self._channel.close()
 
     def _tell_ready(self, loop: asyncio.AbstractEventLoop) -> None:
         application = self._application

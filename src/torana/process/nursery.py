@@ -108,8 +108,8 @@ class Nursery:
         generation = self._fleet.generation
         if generation in wanted and self._of(generation) is None and now >= self._start_s(generation):
             self._start(generation, now)
-        zygote = self._of(generation)
-        self._fleet.is_preloading = zygote is None or not zygote.is_ready
+        present = self._of(generation)
+        self._fleet.is_preloading = present is None or not present.is_ready
 
     def _wanted(self) -> set[int]:
         fleet = self._fleet
@@ -260,7 +260,8 @@ class Nursery:
         is_news = fleet.note_preload_failed(zygote.generation, code, text, now)
         # A reload says so itself, and a start ends with it.
         if fleet.has_been_ready and fleet.reload is None:
-            logger.error("Preload: the application cannot be imported: %s", text if is_news else text.partition("\n")[0])
+            shown = text if is_news else text.partition("\n")[0]
+            logger.error("Preload: the application cannot be imported: %s", shown)
 
     def _deafen(self, zygote: Zygote) -> None:
         """Its channel is closed, from here or from there: there is no other use for it."""

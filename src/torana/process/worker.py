@@ -16,6 +16,7 @@ from typing import Any
 
 from torana.net.listener import Listener
 from torana.process.log import set_up_log
+from torana.process.offspring import let_go_in_children
 from torana.process.options import RunOptions
 from torana.process.pid_file import pid_file
 from torana.process.signals import Hearing, stop_while_loading
@@ -95,6 +96,7 @@ class Serving:
             boot_s=options.process.boot_s,
             ledger_row=self._ledger_row,
         )
+        let_go_in_children(self)
         self._starting = asyncio.ensure_future(server.start())
         try:
             await self._starting
@@ -136,6 +138,11 @@ class Serving:
         """Open the access log's file anew, for log rotation."""
         if self._server is not None:
             self._server.reopen_logs()
+
+    def forsake(self) -> None:
+        """In a forked child: close the copies of all sockets, which are the parent's."""
+        if self._server is not None:
+            self._server.forsake()
 
     # What only a worker with a supervisor is told, on the loop's thread
 

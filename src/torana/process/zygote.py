@@ -21,6 +21,7 @@ import sys
 import time
 import traceback
 import warnings
+from typing import NoReturn
 
 from torana.base.errors import ToranaError
 from torana.net.listener import Listener
@@ -42,11 +43,11 @@ _HELD = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 
 def main(errand: Errand) -> Duty:
-    """A zygote's whole life. Returns in each new worker, with what that is to do; the zygote's own process ends here."""
-    code = FAILED
-    born: Duty | None = None
+    """A zygote's whole life. Returns in each new worker, with what that is to do; the zygote's process ends here."""
     settle_signals()
     hear_dump_signal()
+    code = FAILED
+    born: Duty | None = None
     try:
         born = _live(errand)
         code = STOPPED
@@ -64,7 +65,7 @@ def main(errand: Errand) -> Duty:
     return born
 
 
-def _end(code: int) -> None:
+def _end(code: int) -> NoReturn:
     """Not as programs do: threads of the application would be waited for, and its workers may still use what its
     ``atexit`` functions remove.
     """
@@ -184,8 +185,8 @@ def _duty(errand: Errand, application: Application, order: Message, fds: list[in
 
 
 def _reseed() -> None:
-    """No two workers may draw the same numbers. Python reseeds ``random`` after a fork, and OpenSSL (``secrets``) itself;
-    that is made sure of, and done for numpy's global state. Generators that the application made are its own affair.
+    """No two workers may draw the same numbers. After a fork Python seeds ``random`` anew and OpenSSL itself: that is made
+    sure of, and done for numpy's global state. Generators that the application made are its own affair.
     """
     random.seed()
     numpy_random = sys.modules.get("numpy.random")

@@ -55,6 +55,10 @@ class Member(Protocol):
         """End now."""
         ...
 
+    def forsake(self) -> None:
+        """In a forked child: close the copy of the socket, which is the parent's, and tell nobody."""
+        ...
+
 
 class Crowd:
     """All open connections of a worker."""

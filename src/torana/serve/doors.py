@@ -65,6 +65,12 @@ class Doors:
                 acceptor.close()
         self._acceptors.clear()
 
+    def forsake(self) -> None:
+        """In a forked child: close the copies of all listeners, which are the parent's."""
+        for acceptors in self._acceptors.values():
+            for acceptor in acceptors:
+                acceptor.listener.let_go()
+
     def waiting(self) -> int:
         """Connections that wait in the kernel's queues."""
         return sum(acceptor.listener.waiting() for acceptors in self._acceptors.values() for acceptor in acceptors)

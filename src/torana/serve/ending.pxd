@@ -53,6 +53,7 @@ cdef class Ending(Channel):
     cpdef evict(self)
     cpdef stop(self)
     cpdef kill(self)
+    cpdef forsake(self)
     cdef _leave(self)
     cpdef leave_unlogged(self)
     cdef _record(self, int status)

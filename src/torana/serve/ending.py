@@ -286,6 +286,10 @@ class Ending(Channel):
         if not self.transport.is_lent:
             self.lost()
 
+    def forsake(self) -> None:
+        """In a forked child: close the copy of the socket, which is the parent's, and tell nobody."""
+        self.transport.sock.close()
+
     def _leave(self) -> None:
         if self.phase == OVER:
             return

@@ -106,6 +106,9 @@ class ProxiedStart:
     def kill(self) -> None:
         self.lost()
 
+    def forsake(self) -> None:
+        self._transport.sock.close()
+
     def _note(self, reason: str) -> None:
         acceptor = self._acceptor
         acceptor.site.refusals.note(reason, "proxy_protocol", self._endpoints.client, acceptor.poller.clock.now)

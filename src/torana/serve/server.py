@@ -179,6 +179,13 @@ class Server:
         if self.site is not None and self.site.access_log is not None:
             self.site.access_log.reopen()
 
+    def forsake(self) -> None:
+        """In a forked child: close the copies of all sockets, which are the parent's."""
+        if self._doors is not None:
+            self._doors.forsake()
+        for connection in list(self.crowd.connections):
+            connection.forsake()
+
     def status(self) -> dict[str, int]:
         """Numbers of this moment: connections, requests running, requests served, connections in the queues."""
         site = self.site

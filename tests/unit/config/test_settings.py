@@ -30,6 +30,10 @@ WITHOUT_SETTING = {
     "process.max_requests_jitter": "each worker draws its own; one process has it in max_requests",
     "process.systemd": "a fact, not a wish",
     "process.runtime_dir": "a fact, not a wish",
+    "process.program.words": "how this program was started",
+    "process.program.environ": "how this program was started",
+    "process.program.directory": "how this program was started",
+    "process.handoff": "what the program before this one says",
     "notices": "what configuration itself has to say",
 }
 

@@ -180,9 +180,10 @@ def test_descriptors_that_nobody_asked_for_are_closed_with_the_channel(raw: tupl
 
 def test_the_end_can_be_seen_without_taking_anything(pair: Pair) -> None:
     ours, theirs = pair
-    assert not theirs.is_at_end()
+    assert not theirs.is_alone()
     ours.send({"say": "stopped"})
+    assert not theirs.is_alone()
     ours.close()
-    assert not theirs.is_at_end()
+    assert theirs.is_alone()
     assert messages(theirs) == [{"say": "stopped"}]
-    assert theirs.is_at_end()
+    assert theirs.is_alone()

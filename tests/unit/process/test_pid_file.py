@@ -21,9 +21,40 @@ def test_it_is_there_while_the_server_runs(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_none_is_no_file() -> None:
-    with pid_file(None):
+def test_it_changes_hands(tmp_path: Path) -> None:
+    """An heir writes the file when it leads; the one before is found beside it, and leaves the heir's file alone."""
+    path, old_path = tmp_path / "pid", tmp_path / "pid.oldbin"
+    with pid_file(str(path)) as old:
+        with pid_file(str(path), heir_of=os.getpid()) as heir:
+            old.step_back(heir.path)
+            assert path.read_text() == old_path.read_text() == f"{os.getpid()}\n"
+            heir.write()
+        assert not path.exists()
+        path.write_text(f"{os.getpid()}\n")
+    assert path.exists() and not old_path.exists()
+
+
+def test_an_heir_that_never_leads_leaves_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "pid"
+    path.write_text(f"{os.getppid()}\n")
+    with pid_file(str(path), heir_of=os.getppid()):
         pass
+    assert path.read_text() == f"{os.getppid()}\n"
+    with pytest.raises(ConfigError, match="belongs to process"):
+        with pid_file(str(path), heir_of=1):
+            pass
+
+
+def test_an_heir_with_another_file(tmp_path: Path) -> None:
+    with pid_file(str(tmp_path / "pid")) as old:
+        old.step_back(str(tmp_path / "other"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_none_is_no_file() -> None:
+    with pid_file(None) as file:
+        file.write()
+        file.step_back(None)
 
 
 def test_one_that_changed_hands_is_left_alone(tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def test_a_reload_keeps_the_zygote_it_may_come_back_to(stage: Stage) -> None:
     assert not stage.tend(1.1) and list(stage.theirs) == [1001, 1002]
     stage.fleet.reload = None  # completed
     stage.tend(1.2)
-    assert stage.theirs[1001].is_at_end() and not stage.theirs[1002].is_at_end()
+    assert stage.theirs[1001].is_alone() and not stage.theirs[1002].is_alone()
     assert not stage.signals  # it ends by itself
     stage.bury(1001, 1.3, status=0)
     assert not stage.tend(1.4) and list(stage.theirs) == [1001, 1002]
@@ -204,7 +204,7 @@ def test_an_abandoned_reload_ends_the_new_zygote_and_keeps_the_old_one(stage: St
     assert stage.fleet.reload is not None and stage.fleet.reload.failure == "no such module\n\nTraceback"
     stage.fleet.note_action(AbandonReload(2, ""), 1.1)
     assert not stage.tend(1.1)
-    assert stage.theirs[1002].is_at_end() and not stage.theirs[1001].is_at_end()
+    assert stage.theirs[1002].is_alone() and not stage.theirs[1001].is_alone()
 
 
 def test_a_second_reload_ends_the_import_of_the_first(stage: Stage) -> None:
@@ -265,7 +265,7 @@ def test_a_server_that_stops_lets_its_zygote_go(stage: Stage) -> None:
     stage.say(1001, say="loaded")
     stage.fleet.ask_stop()
     stage.tend(1.0)
-    assert stage.theirs[1001].is_at_end()
+    assert stage.theirs[1001].is_alone()
     stage.bury(1001, 1.1, status=0)
     stage.tend(1.2)
     assert list(stage.theirs) == [1001]
