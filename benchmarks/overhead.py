@@ -9,7 +9,7 @@ from benchmarks import answer, load, start_time
 from benchmarks.load import LoadFailedError
 from benchmarks.machine import Cores
 from benchmarks.outcome import ServerOutcome
-from benchmarks.servers import TORANA, UNSUPERVISED, Launch
+from benchmarks.servers import SUPERVISED, TORANA, Launch
 from benchmarks.spawn import ServerFailedError, free_port, running, shown
 from benchmarks.works import Work
 
@@ -35,9 +35,9 @@ class Overhead:
 def measure(work: Work, cores: Cores, starts: int, turns: int, first_answers: int) -> Overhead:
     """Both are started `starts` times, side by side on one core, and each time loaded `turns` times, one by one."""
     command_of = Launch(work.app, work.interface, "PORT")
-    both = (UNSUPERVISED, TORANA)
+    both = (TORANA, SUPERVISED)
     entries = {server.name: ServerOutcome(server.name, shown(server, command_of)) for server in both}
-    found = Overhead(work.interface, entries[TORANA.name], entries[UNSUPERVISED.name])
+    found = Overhead(work.interface, entries[SUPERVISED.name], entries[TORANA.name])
     found.starts_s = {server.name: [] for server in both}
     try:
         for _ in range(starts):
@@ -57,7 +57,7 @@ def _measure_start(work: Work, cores: Cores, turns: int, entries: dict[str, Serv
     """One pair of processes. The one that is not asked sleeps: it takes nothing from the other."""
     with contextlib.ExitStack() as stack:
         pair = []
-        for server in (UNSUPERVISED, TORANA):
+        for server in (TORANA, SUPERVISED):
             launch = Launch(work.app, work.interface, free_port())
             started = stack.enter_context(running(server, launch, cores.server))
             answer.check(started, work, None)

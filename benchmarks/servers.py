@@ -72,7 +72,9 @@ def _tls(launch: Launch, certificate_flag: str, key_flag: str) -> list[str]:
 
 
 def _torana(launch: Launch) -> list[str]:
-    command = _module("torana", "run", launch.app, "--bind", launch.bind, "--workers", str(launch.workers))
+    command = _module("torana", "run", launch.app, "--bind", launch.bind)
+    if launch.workers > 1:
+        command += ["--workers", str(launch.workers)]
     command += ["--no-access-log", "--interface", launch.interface]
     if launch.interface == WSGI:
         command += ["--threads", THREADS]
@@ -81,11 +83,10 @@ def _torana(launch: Launch) -> list[str]:
     return command + _tls(launch, "--certfile", "--keyfile")
 
 
-def _torana_unsupervised(launch: Launch) -> list[str]:
-    """The same without `--workers`: the one process serves, and nobody watches it."""
+def _torana_supervised(launch: Launch) -> list[str]:
+    """With a supervisor even for one worker, which without `--workers` is the only process."""
     command = _torana(launch)
-    at = command.index("--workers")
-    return command[:at] + command[at + 2 :]
+    return command if "--workers" in command else [*command, "--workers", str(launch.workers)]
 
 
 def _granian(launch: Launch) -> list[str]:
@@ -158,8 +159,8 @@ _ASGI_ONLY = frozenset({ASGI})
 _WSGI_ONLY = frozenset({WSGI})
 
 TORANA = Server("torana", ("torana",), _BOTH, True, _torana)
-# Not a row of the peers' tables: benchmarks/overhead.py sets it beside the supervised one.
-UNSUPERVISED = Server("torana, unsupervised", ("torana",), _BOTH, True, _torana_unsupervised)
+# Not a row of the peers' tables: benchmarks/overhead.py sets it beside the other.
+SUPERVISED = Server("torana, supervised", ("torana",), _BOTH, True, _torana_supervised)
 SERVERS = (
     TORANA,
     Server("granian", ("granian", "uvloop"), _BOTH, True, _granian),
