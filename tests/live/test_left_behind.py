@@ -10,7 +10,6 @@ import os
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,6 @@ from tests.support.supervised import (
     ended,
     is_there,
     ready_workers,
-    send,
     supervised,
     until,
 )

@@ -1,4 +1,4 @@
-"""``--preload`` with the real command: workers of one import, new code after HUP, warnings, and a zygote that is killed."""
+"""``--preload`` with the real command: workers of one import, new code after HUP, warnings, a zygote that is killed."""
 
 from __future__ import annotations
 
@@ -175,6 +175,19 @@ def test_workers_notice_nothing_of_a_killed_zygote(place: Path) -> None:
         server.wait_for_log(f"(pid {one}) died: killed by signal 9", since=mark)
         until(lambda: len(ready_workers(server, mark)) == 1, "a replacement")
         assert len(zygotes(server, mark)) == 1
+
+
+def test_a_signal_to_all_processes_ends_them_in_order(place: Path) -> None:
+    """As systemd does it (KillMode=control-group)."""
+    with supervised(place, "--preload") as server:
+        (zygote,) = zygotes(server)
+        os.kill(zygote, signal.SIGTERM)  # alone it means nothing
+        mark = send(server, signal.SIGTTIN)
+        until(lambda: len(ready_workers(server, mark)) == 1, "another worker of the same zygote")
+        assert len(zygotes(server)) == 1
+        os.killpg(server.pid, signal.SIGTERM)
+        assert ended(server) == 0
+    assert "ERROR" not in server.log and "Traceback" not in server.log
 
 
 def test_recycling_forks_from_the_present_zygote(place: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from tests.support.faulty import Asked, Faulty, asking
 from tests.support.load import loading
-from tests.support.server import Server
-from tests.support.supervised import answering, children_of, is_there, ready_workers, supervised, until
+from tests.support.server import Server, running
+from tests.support.supervised import answering, children_of, supervised, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -82,6 +82,32 @@ def test_nobody_who_works_is_taken_for_hung(faulty: Faulty) -> None:
     assert "nothing has moved" not in server.log and "SIGABRT" not in server.log
 
 
+@pytest.mark.parametrize("deed", ["wait_for_myself", "spin"])
+def test_threads_that_do_not_come_back_are_shown_and_the_worker_is_replaced(faulty: Faulty, deed: str) -> None:
+    """The loop turns, so the worker does not hang; but whoever it accepts would wait in vain."""
+    flags = ("--workers", "2", "--threads", "2", "--timeout-hang", "1", "--timeout-retire", "1", "--log-level", "debug")
+    flags += ("--timeout-graceful", "0.5", "--timeout-cancel", "0.5", "--timeout-thread-queue", "2")
+    with running("site_one:wsgi", *flags, cwd=faulty.place) as server:
+        server.wait_for_log("All workers")
+        with contextlib.ExitStack() as stack:
+            while max(map(faulty.pids(deed).count, faulty.pids(deed)), default=0) < 2:
+                count = len(faulty.pids(deed))
+                stack.enter_context(asking(server.address, f"/do/{deed}"))
+                faulty.done(deed, count + 1)
+            (stuck,) = {pid for pid in faulty.pids(deed) if faulty.pids(deed).count(pid) == 2}
+            waiting = [Asked(server.address, "/pid") for _ in range(20)]
+            line = server.wait_for_log("No thread has come back for")
+            assert "asks to be replaced" in line
+            server.wait_for_log(f"(pid {stuck}) is to be replaced: no thread has come back")
+            server.wait_for_log(f"(pid {stuck}) retires")
+            assert all(b" 200 " in answer or b" 503 " in answer for answer in (one.answer() for one in waiting))
+            with loading(server.address, kept=2, fresh=4, pause_s=0.002) as load:
+                load.wait_for_answers(100)
+            assert not load.tally.failures, load.tally.describe()
+            until(lambda: is_whole(server, 2, {stuck}), "the stuck one has ended")
+    assert f"in {deed}" in server.log and "nothing has moved" not in server.log and "SIGKILL" not in server.log
+
+
 CRASHES = {
     "/do/touch_nothing": ("touch_nothing", "killed by signal 11 (SIGSEGV", "a memory fault in native code"),
     "/do/give_up": ("give_up", "killed by signal 6 (SIGABRT", "it gave up by itself"),
@@ -94,7 +120,8 @@ CRASHES = {
 
 def test_workers_that_crash_are_named_with_their_requests_and_replaced(faulty: Faulty) -> None:
     with supervised(faulty.place, workers=3) as server:
-        for number, (path, (deed, how, why)) in enumerate(CRASHES.items()):
+        for path, (deed, how, why) in CRASHES.items():
+            is_shown = "memory fault" in why or deed == "give_up"
             mark = server.mark()
             count = len(faulty.pids(deed)) + 1
             with asking(server.address, path) as (asked,), loading(server.address, fresh=2, kept=0) as load:
@@ -105,7 +132,7 @@ def test_workers_that_crash_are_named_with_their_requests_and_replaced(faulty: F
                 load.wait_for_answers(20)
             assert how in line and why in line and f"GET {path} (" in line, line
             text = server.log_since(mark)
-            assert ("Fatal Python error" in text and f"in {deed}" in text) == ("SIGSEGV" in how or "ABRT" in how or "BUS" in how)
+            assert ("Fatal Python error" in text and f"in {deed}" in text) == is_shown
             # A request that was accepted together with the deadly one goes with it: one of each client at the most.
             assert len(load.tally.failures) <= 2, load.tally.describe()
         until(lambda: is_whole(server, 3, set()), "three workers")

@@ -18,16 +18,18 @@ def build(
     error_page: ErrorPage | None = None,
     request_s: float = 0.0,
     on_worn: Callable[[str], None] | None = None,
+    hang_s: float = 0.0,
 ) -> Gateway:
     """The gateway for ``app``. ``interface``: "asgi3", "asgi2" or "wsgi", as ``detect`` names them.
 
     ``request_s``: the longest that the application may take for one request, 0 without end. ``on_worn``: told once why
     another worker should take this one's place (a thread that cannot be had back), if there is somebody to tell.
+    ``hang_s``: how long all threads may stay away while requests wait for one, 0 without end.
     """
     if interface == WSGI:
         from torana.gateway.wsgi.gateway import WsgiGateway
 
-        return WsgiGateway(app, options, error_page, request_s=request_s, on_worn=on_worn)
+        return WsgiGateway(app, options, error_page, request_s=request_s, on_worn=on_worn, hang_s=hang_s)
     from torana.gateway.asgi.call import AsgiGateway
 
     return AsgiGateway(_as_asgi3(app) if interface == ASGI2 else app, options, error_page, request_s)

@@ -160,6 +160,11 @@ class ThreadPool:
             self._done_before += worker.done + 1
             return True
 
+    def idents(self) -> list[int]:
+        """The threads, as ``sys._current_frames`` knows them."""
+        with self._lock:
+            return [worker.ident for worker in self._workers if worker.ident is not None]
+
     def alive(self) -> list[str]:
         """Names of the threads that have not ended."""
         with self._lock:

@@ -76,6 +76,7 @@ class Handoff:
         self._until_s = math.inf
         self._failure = ""
         self._is_parted = False
+        self._is_gone = False
 
     @property
     def is_under_way(self) -> bool:
@@ -161,9 +162,9 @@ class Handoff:
 
     def note_gone(self, pid: int, status: int, now: float) -> bool:
         """A child was waited for; whether it was a program of ours."""
-        if self._channel is not None:
-            self._hear(now)  # its last words
         is_ours = pid == self.pid
+        self._is_gone = is_ours
+        self._hear(now)  # its last words, or who comes after it
         if is_ours:
             self._end_with(status)
         if pid == self._leader:
@@ -186,6 +187,7 @@ class Handoff:
             logger.log(logging.INFO if status == 0 else logging.ERROR, "%s has ended: %s", name, how)
         self.pid = 0
         self._failure = ""
+        self._is_gone = False
         if self.phase in (Phase.BOOTING, Phase.ABANDONING):
             self._let_go()
             self._until_s = math.inf
@@ -216,7 +218,8 @@ class Handoff:
             case {"say": "failed", "text": str(text)}:
                 self._failure = text
             case {"say": "ready", "files": list(files), "pid_file": pid_file} if self.phase is Phase.BOOTING:
-                self._hand_over([str(path) for path in files], pid_file, now)
+                if not self._is_gone:  # else it was ready for too short
+                    self._hand_over([str(path) for path in files], pid_file, now)
             case {"say": "heir", "pid": int(pid)} if self._leader:
                 self._leader = pid
             case other:
@@ -318,7 +321,8 @@ class Handoff:
 
     def _let_go(self) -> None:
         if self._channel is not None:
-            self._supervisor.selector.unregister(self._channel)
+            with contextlib.suppress(KeyError):
+                self._supervisor.selector.unregister(self._channel)
             self._channel.close()
             self._channel = None
 

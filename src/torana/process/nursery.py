@@ -282,7 +282,7 @@ class Nursery:
         del self._zygotes[pid]
         self._deafen(zygote)
         how = self._supervisor.news.explain(pid, status, usage, zygote.sent)
-        if zygote.is_dismissed:
+        if zygote.is_dismissed or zygote.generation not in self._wanted():
             logger.debug("Preload: process %d has ended: %s", pid, how)
             return True
         self._note_lost(zygote, how, is_stranger(status, zygote.sent, how), now)

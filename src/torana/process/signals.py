@@ -14,7 +14,7 @@ from typing import Protocol
 
 logger = logging.getLogger("torana")
 
-#: Signals of the contract that need several processes: heard, said, and harmless.
+#: Signals of the contract that only a supervisor can obey: heard, said, and harmless.
 _LATER = ("SIGTTIN", "SIGTTOU", "SIGUSR2")
 
 
@@ -85,7 +85,7 @@ class Hearing:
             self._decline("SIGHUP")
 
     def _decline(self, name: str) -> None:
-        logger.warning("%s is ignored: what it asks for is not available yet in this version", name)
+        logger.warning("%s is ignored: it takes a supervisor, start the server with --workers (1 will do)", name)
 
 
 def stop_while_loading() -> None:

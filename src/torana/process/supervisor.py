@@ -259,6 +259,9 @@ class Supervisor:
         self._do_what_is_due(time.monotonic())
 
     def _do_what_is_due(self, now: float) -> None:
+        # Before the plan is asked: what is found here is for it to go by.
+        self.vitals.look(now)
+        self.news.look(now)
         if now >= self._control_s:
             self.listen_to_commands()
         if now >= self._close_s:

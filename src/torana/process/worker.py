@@ -94,6 +94,7 @@ class Serving:
             environ_fds=dict(options.process.systemd),
             on_worn=self._on_worn,
             boot_s=options.process.boot_s,
+            hang_s=options.process.hang_s,
             ledger_row=self._ledger_row,
         )
         let_go_in_children(self)

@@ -21,6 +21,7 @@ import sys
 import time
 import traceback
 import warnings
+from types import FrameType
 from typing import NoReturn
 
 from torana.base.errors import ToranaError
@@ -38,8 +39,9 @@ from torana.process.worker import Application, load_application
 
 logger = logging.getLogger("torana")
 
-#: What would end a zygote is held back while it forks: a worker has its own answer to it.
-_HELD = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+#: What ends an import that nobody wants any more. Afterwards a zygote passes it over, for it is sent to all processes
+#: alike when the server ends; and it is held back during a fork, for a worker has its own answer to it.
+_ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 
 def main(errand: Errand) -> Duty:
@@ -92,8 +94,14 @@ def _live(errand: Errand) -> Duty | None:
     took_ms = (time.monotonic() - errand.began_s) * 1000
     logger.info("Preload: %s is imported (zygote, generation %d) after %.0f ms",
                 application.name, errand.generation, took_ms)  # fmt: skip
+    for number in _ENDING:
+        signal.signal(number, _pass_over)
     _say(errand.channel, {"say": "loaded"})
     return _obey(errand, application)
+
+
+def _pass_over(number: int, frame: FrameType | None) -> None:
+    """The supervisor hears it too, and closes the channel."""
 
 
 def _say(channel: Channel, message: Message) -> None:
@@ -108,7 +116,7 @@ def _obey(errand: Errand, application: Application) -> Duty | None:
     orders.register(errand.channel, select.POLLIN)
     while True:
         orders.poll()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         try:
             heard = errand.channel.receive()
         except ChannelClosed:
@@ -185,8 +193,8 @@ def _duty(errand: Errand, application: Application, order: Message, fds: list[in
 
 
 def _reseed() -> None:
-    """No two workers may draw the same numbers. After a fork Python seeds ``random`` anew and OpenSSL itself: that is made
-    sure of, and done for numpy's global state. Generators that the application made are its own affair.
+    """No two workers may draw the same numbers. Python seeds ``random`` anew after a fork, and OpenSSL itself: that is
+    made sure of, and done for numpy's global state. Generators that the application made are its own affair.
     """
     random.seed()
     numpy_random = sys.modules.get("numpy.random")

@@ -48,8 +48,9 @@ class Server:
 
     ``listeners``: already open ones to use instead of opening those of ``net``. ``environ_fds``: what systemd said.
     ``on_worn``: told once, on the loop, why another should take this server's place ("max_requests"); without it the
-    server stops. ``boot_s``: the longest that the warm-up request may take; 0 means no bound. ``ledger_row``: memory
-    for a ledger that a supervisor reads (``base/board_row``).
+    server stops. ``boot_s``: the longest that the warm-up request may take; 0 means no bound. ``hang_s``: the longest
+    that all threads may stay away while requests wait for one; 0 means no bound. ``ledger_row``: memory for a ledger
+    that a supervisor reads (``base/board_row``).
     """
 
     def __init__(
@@ -63,11 +64,12 @@ class Server:
         environ_fds: Mapping[str, str] | None = None,
         on_worn: Callable[[str], None] | None = None,
         boot_s: float = 600.0,
+        hang_s: float = 0.0,
         ledger_row: memoryview | None = None,
     ) -> None:
         page = error_fields if serve.error_pages else None
         self._gateway: Gateway = build(
-            application.object, application.interface, gateway, page, serve.timeouts.request_s, on_worn
+            application.object, application.interface, gateway, page, serve.timeouts.request_s, on_worn, hang_s
         )
         self._net = net
         self._options = serve

@@ -186,6 +186,14 @@ def test_one_that_fails_changes_nothing(
         pass
 
 
+def test_one_that_is_ready_and_gone_at_once(giver: Callable[..., Giver]) -> None:
+    old = giver(READY + "os._exit(3)")
+    old.ask()
+    _, status = os.waitpid(old.handoff.pid, 0)
+    old.handoff.note_gone(old.handoff.pid, status, time.monotonic())
+    assert old.handoff.phase is Phase.IDLE and old.fleet.mode is Mode.RUNNING
+
+
 def test_one_that_cannot_be_executed(giver: Callable[..., Giver], caplog: pytest.LogCaptureFixture) -> None:
     old = giver(words=("/no/such/program", "app"))
     old.ask()

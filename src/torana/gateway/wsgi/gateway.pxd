@@ -12,6 +12,7 @@ cdef class WsgiGateway(Gateway):
     cdef double _timeout_s
     cdef object _loop
     cdef object _deadlines
+    cdef object _starved
 
     @cython.locals(call=Call)
     cpdef answer(self, object request, object response)

@@ -36,7 +36,7 @@ class WsgiGateway(Gateway):
     """Answers exchanges for one WSGI application (PEP 3333).
 
     ``error_page`` makes the answer to a failed call (development only); ``environ`` is put into each environ;
-    ``request_s`` and ``on_worn``: see ``build``.
+    ``request_s``, ``on_worn`` and ``hang_s``: see ``build``.
     Used on the loop's thread only.
     """
 
@@ -48,6 +48,7 @@ class WsgiGateway(Gateway):
         environ: Mapping[str, str] | None = None,
         request_s: float = 0.0,
         on_worn: Callable[[str], None] | None = None,
+        hang_s: float = 0.0,
     ) -> None:
         most = options.threads or default_threads()
         errors = ErrorStream(logger)
@@ -63,6 +64,11 @@ class WsgiGateway(Gateway):
             from torana.gateway.wsgi.watch import Watch
 
             self._deadlines = Watch(request_s, self.pool, on_worn)
+        self._starved: Any = None
+        if hang_s:
+            from torana.gateway.wsgi.starved import Starved
+
+            self._starved = Starved(hang_s, self.pool, on_worn)
 
     def answer(self, request: Any, response: Any) -> None:
         if self._deadlines is None:
@@ -83,6 +89,8 @@ class WsgiGateway(Gateway):
         """Answer 503 to what has waited too long, and see to it that there are enough threads."""
         if self._deadlines is not None:
             self._deadlines.look(now_s)
+        if self._starved is not None:
+            self._starved.look(now_s)
         site = self._site
         overdue = self.pool.overdue(now_s, site.queued, self._timeout_s)
         for call in overdue:
