@@ -74,7 +74,7 @@ class Channel:
         raise NotImplementedError
 
     def leave(self) -> None:
-        """``give_back``, by whoever ends a burst of answers (``base/burst``): the thread, or the loop if that is busy."""
+        """``give_back``, by whoever ends a burst of answers (``base/burst``): the thread, or the loop for it."""
         self.give_back()
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import sys
 from typing import Any
 
 from torana.base.errors import ConfigError
+from torana.process.log_lines import LineHandler
 from torana.process.options import LogOptions
 
 _COLORS = {"DEBUG": "2", "INFO": "36", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
@@ -25,7 +27,7 @@ def set_up_log(options: LogOptions) -> None:
         _apply_file(options.config_file)
         return
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
-    handler = logging.StreamHandler()
+    handler = _handler()
     is_colored = options.color == "always" or (options.color == "auto" and is_terminal)
     handler.setFormatter(_Short(is_colored) if is_terminal or is_colored else _plain())
     for old in list(logger.handlers):
@@ -33,6 +35,17 @@ def set_up_log(options: LogOptions) -> None:
     logger.addHandler(handler)
     logger.setLevel(options.level.upper())
     logger.propagate = False
+
+
+def _handler() -> logging.Handler:
+    """Standard error itself, or whatever somebody has put in its place."""
+    stream = sys.stderr
+    if stream is None or stream is not sys.__stderr__ or not hasattr(select, "poll"):
+        return logging.StreamHandler()
+    try:
+        return LineHandler(stream.fileno(), stream.encoding or "utf-8")
+    except (OSError, ValueError):
+        return logging.StreamHandler()
 
 
 def _plain() -> logging.Formatter:

@@ -64,7 +64,9 @@ class Reloader:
         # What the parent sees to is taken from the child's options; and a reload waits for no next request.
         self._options = replace(
             options,
-            serve=replace(options.serve, timeouts=replace(options.serve.timeouts, idle_linger_s=0.0, drain_delay_s=0.0)),
+            serve=replace(
+                options.serve, timeouts=replace(options.serve.timeouts, idle_linger_s=0.0, drain_delay_s=0.0)
+            ),
             net=replace(options.net, listen=replace(options.net.listen, binds=binds)),
             process=replace(options.process, pid_file=None, systemd=()),
             notices=(),
