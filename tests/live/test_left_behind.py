@@ -176,7 +176,9 @@ def test_no_more_processes_for_this_user(public: Path) -> None:
         pytest.skip("needs root, and setpriv to become somebody who is nobody else")
     user = 54321
     command = [setpriv, "--reuid", str(user), "--clear-groups"]
-    tried = subprocess.run([*command, *command_for("site_one:app", "--help")], env=child_environment(), capture_output=True)
+    tried = subprocess.run(
+        [*command, *command_for("site_one:app", "--help")], env=child_environment(), capture_output=True
+    )
     if tried.returncode:
         pytest.skip("another user may not run this Python")
     Faulty(public)

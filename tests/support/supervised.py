@@ -6,13 +6,12 @@ Lives here: the application, who the workers are and how many. Never here: what 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-
-import httpx
 
 from tests.support.server import Server, child_environment, command_for, running
 
@@ -126,7 +125,14 @@ def ready_workers(server: Server, since: int = 0) -> list[int]:
 
 def answering(server: Server, *, tries: int = 40) -> set[int]:
     """The workers that answer, each on a connection of its own."""
-    return {int(httpx.get(f"{server.origin}/pid").text) for _ in range(tries)}
+    return {_pid_that_answers(server.origin.partition("://")[2]) for _ in range(tries)}
+
+
+def _pid_that_answers(address: str) -> int:
+    # Not httpx: it takes longer to make a client than all else here.
+    with contextlib.closing(http.client.HTTPConnection(address, timeout=30)) as connection:
+        connection.request("GET", "/pid", headers={"Connection": "close"})
+        return int(connection.getresponse().read())
 
 
 def is_there(pid: int) -> bool:

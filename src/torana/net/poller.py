@@ -133,8 +133,8 @@ class Poller:
     def keeps(self, watched: Watched) -> bool:
         """Whether something small should wait for others.
 
-        Then ``watched.leave()`` is called when the loop has done what is ready now, or earlier if that takes more than a
-        moment.
+        Then ``watched.leave()`` is called when the loop has done what is ready now, or earlier if that takes longer
+        than a moment.
         """
         loop = self._loop
         now = time.monotonic()

@@ -39,8 +39,8 @@ def set_up_log(options: LogOptions) -> None:
 
 def _handler() -> logging.Handler:
     """Standard error itself, or whatever somebody has put in its place."""
-    stream = sys.stderr
-    if stream is None or stream is not sys.__stderr__ or not hasattr(select, "poll"):
+    stream = sys.__stderr__
+    if stream is None or sys.stderr is not stream or not hasattr(select, "poll"):
         return logging.StreamHandler()
     try:
         return LineHandler(stream.fileno(), stream.encoding or "utf-8")

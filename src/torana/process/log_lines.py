@@ -1,7 +1,7 @@
 """Writes the lines of the log to a descriptor whose reader may be slow or asleep: a pipe, a terminal, a socket.
 
-Neither the supervisor nor a worker's event loop may stand still because nobody reads (threat G-097): a line waits for a
-moment, then it is lost, and the number of lost ones is said as soon as somebody reads again. Never here: what is logged.
+Neither the supervisor nor a worker's event loop may stand still because nobody reads (threat G-097): a line waits for
+a moment, then it is lost, and how many were lost is said as soon as somebody reads again. Never here: what is logged.
 """
 
 from __future__ import annotations

@@ -50,6 +50,8 @@ HEARD = (
 
 #: The control socket is opened when the server is ready, or after this.
 _CONTROL_S = 0.2
+#: How long before the workers, whose own timers may be a touch quicker, our copies of the listeners are closed.
+_BEFORE_S = 0.05
 #: The longest that a reload waits for the last old worker to leave its listeners.
 _LEAVE_S = 2.0
 
@@ -205,7 +207,7 @@ class Supervisor:
         """What the end of the server means for all but the workers."""
         delay_s = 0.0 if is_urgent else self.options.serve.timeouts.drain_delay_s
         if delay_s > 0:
-            self._close_s = now + delay_s
+            self._close_s = now + max(0.0, delay_s - _BEFORE_S)
         else:
             # Before the workers do: who comes after they have emptied their queues must be refused, not forgotten.
             self._close_s = math.inf
