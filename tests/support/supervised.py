@@ -89,7 +89,11 @@ def supervised(
     with running("site_one:app", *flags, cwd=place, environment=environment, expect_exit=expect_exit) as server:
         if is_complete:
             server.wait_for_log("All workers")
-        yield server
+        try:
+            yield server
+        except AssertionError as error:
+            error.add_note(f"The log ends:\n{server.log[-6000:]}")
+            raise
 
 
 @contextlib.contextmanager

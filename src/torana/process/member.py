@@ -27,7 +27,7 @@ from torana.process.exit_codes import FAILED, STOPPED, exit_code_of
 from torana.process.log import set_up_log
 from torana.process.offspring import let_go_in_children
 from torana.process.options import RunOptions
-from torana.process.signals import stop_while_loading
+from torana.process.signals import only_note, stop_while_loading
 from torana.process.spawn import Duty
 from torana.process.worker import Application, Serving, load_application, loop_factory, settle_memory
 
@@ -74,8 +74,9 @@ def _live(duty: Duty) -> int:
     call_hooks("post_fork", "")
     try:
         application = duty.application or load_application(options.application)
+        noted = only_note()
         with asyncio.Runner(loop_factory=loop_factory(process.loop)) as runner:
-            return runner.run(Member(duty, application, call_hooks).live())
+            return runner.run(Member(duty, application, call_hooks).live(noted))
     finally:
         call_hooks("worker_exit", "")
 
@@ -179,8 +180,11 @@ class Member:
         self._is_orphan = False
         self._is_writing = False
 
-    async def live(self) -> int:
-        """Serve until told to end; returns the exit code. Raises what keeps it from serving."""
+    async def live(self, noted: list[int]) -> int:
+        """Serve until told to end; returns the exit code. Raises what keeps it from serving.
+
+        ``noted``: signals that came before the loop could hear them.
+        """
         loop = self._loop = asyncio.get_running_loop()
         let_go_in_children(self)
         loop.add_signal_handler(signal.SIGTERM, self._asked_to_end)
@@ -188,7 +192,7 @@ class Member:
         loop.add_signal_handler(signal.SIGUSR1, self._serving.reopen_logs)
         loop.add_reader(self._channel.fileno(), self._listen)
         try:
-            if not await self._serving.start():
+            if noted or not await self._serving.start():
                 self._say({"say": "stopped"})
                 return STOPPED
             self._call_hooks("post_worker_init", "")

@@ -89,12 +89,30 @@ class Hearing:
 
 
 def stop_while_loading() -> None:
-    """Until the loop hears signals, TERM and QUIT end the program as Ctrl-C does: as asked, with code 0."""
+    """Until the loop begins, TERM and QUIT end the program as Ctrl-C does: as asked, with code 0."""
+    for number in _ends():
+        signal.signal(number, _interrupt)
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
 
-    for name in ("SIGINT", "SIGTERM", "SIGQUIT"):
-        number = getattr(signal, name, None)
-        if number is not None:
-            signal.signal(number, interrupt)
+def only_note() -> list[int]:
+    """From here until the loop hears signals they are only noted, in the list that is returned.
+
+    A loop that is interrupted while it begins can neither run nor be closed.
+    """
+    noted: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.append(number)
+
+    for number in _ends():
+        if signal.getsignal(number) is _interrupt:
+            signal.signal(number, note)
+    return noted
+
+
+def _ends() -> list[int]:
+    return [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGQUIT") if hasattr(signal, name)]
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

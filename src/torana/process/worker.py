@@ -19,7 +19,7 @@ from torana.process.log import set_up_log
 from torana.process.offspring import let_go_in_children
 from torana.process.options import RunOptions
 from torana.process.pid_file import pid_file
-from torana.process.signals import Hearing, stop_while_loading
+from torana.process.signals import Hearing, only_note, stop_while_loading
 from torana.serve.application import (
     Application,
     call_function,
@@ -209,18 +209,26 @@ def run_single(
             for notice in options.notices:
                 logger.warning("%s", notice)
             began = began if is_announced else 0.0
+            noted = only_note()
             with asyncio.Runner(loop_factory=loop_factory(options.process.loop)) as runner:
-                runner.run(_serve(options, application, began, when_ready))
+                runner.run(_serve(options, application, began, when_ready, noted))
     except KeyboardInterrupt:
         # Stopped while loading, before the loop heard signals: as asked.
         logger.info("Stopped before the application was loaded")
 
 
 async def _serve(
-    options: RunOptions, application: Application, began: float, when_ready: Callable[[Serving], None] | None
+    options: RunOptions,
+    application: Application,
+    began: float,
+    when_ready: Callable[[Serving], None] | None,
+    noted: list[int],
 ) -> None:
     serving = Serving(options, application)
     with Hearing(serving, asyncio.get_running_loop(), logging.INFO if began else logging.DEBUG):
+        if noted:
+            logger.info("Stopped before the application was started")
+            return
         if not await serving.start():
             return
         settle_memory()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,9 +33,10 @@ def own(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def system(tmp_path: Path) -> str:
-    """A place for the system's directory, where nothing is yet."""
-    return str(tmp_path / "system")
+def system() -> Iterator[str]:
+    """A place for the system's directory, where nothing is yet; the path of a unix socket has to be short."""
+    with tempfile.TemporaryDirectory(prefix="torana") as folder:
+        yield os.path.join(folder, "system")
 
 
 @pytest.mark.parametrize(

@@ -270,7 +270,7 @@ def test_it_begins_as_a_program_from_a_shell_would(stage: Stage, tmp_path: Path)
         "status = dict(line.split(':', 1) for line in open('/proc/self/status'))\n"
         "fds = sorted(int(fd) for fd in os.listdir('/proc/self/fd') if os.path.exists(f'/proc/self/fd/{fd}'))\n"
         "own = os.getsid(0) == os.getpgrp() == os.getpid()\n"
-        "said = [own, fds, int(status['SigBlk'], 16), int(status['SigIgn'], 16) & ~(1 << 12 | 1 << 24)]\n"
+        "said = [own, fds, int(status['SigBlk'], 16), int(status['SigIgn'], 16) & 0x7fffffff & ~(1 << 12 | 1 << 24)]\n"
         f"open({stage.tell!r}, 'w').write(repr([*said, sys.stdin.read(), os.getcwd()]) + chr(10))\n"
     )
     inheritable = os.open(os.devnull, os.O_RDONLY)
