@@ -88,7 +88,7 @@ def test_a_child_of_a_worker_has_nothing_of_the_server(faulty: Faulty, loop: str
             assert not internet_sockets_of(child) and internet_sockets_of(server.pid)
             os.kill(child, signal.SIGTERM)
             until(lambda: not is_there(child), "the child has ended by its signal")
-            assert children_of(server.pid) == workers == answering(server)
+            until(lambda: children_of(server.pid) == workers == answering(server), "all workers answer")
             Asked(server.address, "/do/have_child").answer()
             child = faulty.done("child", 2)
         assert "it was sent SIGTERM" not in server.log
@@ -116,9 +116,9 @@ def test_as_process_1_strangers_are_reaped_and_mean_nothing(faulty: Faulty) -> N
         server.wait_for_log("died: exited with code 5", since=mark)
         server.wait_for_log("is ready after", since=mark)
         # While they are there, and when they have ended.
-        assert len(answering(server)) == 2
+        until(lambda: len(answering(server)) == 2, "all workers answer")
         until(lambda: len(children_of(first)) == 2, "all strangers are reaped")
-        assert len(answering(server)) == 2
+        until(lambda: len(answering(server)) == 2, "all workers answer")
         assert server.log_since(mark).count("not ours, has ended") == 256
         assert server.log_since(mark).count("died") == 1
         os.kill(first, signal.SIGTERM)
@@ -191,7 +191,7 @@ def test_no_more_processes_for_this_user(public: Path) -> None:
         for count in (1, 2, 3):
             until(lambda count=count: server.log_since(mark).count("No worker can be started") >= count, "a try")
         assert "Resource temporarily unavailable" in server.log_since(mark)
-        assert len(answering(server)) == 1
+        until(lambda: len(answering(server)) == 1, "all workers answer")
         spent_s = cpu_s(server.pid)
         limit_processes(command, server.pid, 64)
         server.wait_for_log("is ready after", since=mark)
@@ -217,7 +217,7 @@ def test_a_full_file_table_is_sat_out(faulty: Faulty) -> None:
             for pid in workers:
                 resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
             assert all(b" 200 " in one.answer() for one in asked)
-        assert children_of(server.pid) == set(workers) == answering(server)
+        until(lambda: children_of(server.pid) == set(workers) == answering(server), "all workers answer")
         assert server.log.count("cannot accept: ") <= 4
 
 
@@ -228,7 +228,7 @@ def test_a_full_file_table_of_the_supervisor_is_sat_out(faulty: Faulty) -> None:
         mark = server.mark()
         os.kill(ready_workers(server)[0], signal.SIGKILL)
         server.wait_for_log("No worker can be started", since=mark)
-        assert len(answering(server)) == 1
+        until(lambda: len(answering(server)) == 1, "all workers answer")
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (hard, hard))
         server.wait_for_log("is ready after", since=mark)
         until(lambda: len(answering(server)) == 2, "two workers again")

@@ -224,7 +224,7 @@ def test_what_the_import_left_is_warned_about_by_name(place: Path) -> None:
         os.kill(int(child[1]), signal.SIGKILL)
         for name in ("the thread 'metrics exporter'", "a TCP socket listening at 127.0.0.1:", "an event loop (asyncio"):
             assert len([line for line in warnings if name in line]) == 1, warnings
-        assert answering(server) == set(ready_workers(server))
+        until(lambda: answering(server) == set(ready_workers(server)), "all workers answer")
 
 
 def test_a_broken_application_is_told_once_with_exit_code_3(place: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_worker_that_grows_is_replaced_before_it_costs_the_others(faulty: Faul
             load.wait_for_answers(100)
         assert not load.tally.failures, load.tally.describe()
         until(lambda: len(children_of(server.pid)) == 2 and not is_there(large), "the large one has ended")
-        assert answering(server) == children_of(server.pid)
+        until(lambda: answering(server) == children_of(server.pid), "all workers answer")
 
 
 def test_a_replacement_that_does_not_start_leaves_the_old_one_at_work(faulty: Faulty) -> None:
@@ -81,7 +81,7 @@ def test_a_replacement_that_does_not_start_leaves_the_old_one_at_work(faulty: Fa
             for pid in workers:
                 os.kill(pid, signal.SIGTERM)
             faulty.done("broken", 4)
-            assert answering(server) == workers
+            until(lambda: answering(server) == workers, "all workers answer")
             faulty.mend()
             until(lambda: steps(server, mark).count("retires") == 2, "both are replaced", 30)
         assert not load.tally.failures, load.tally.describe()

@@ -35,7 +35,7 @@ def test_new_code_serves_and_no_request_fails(place: Path) -> None:
         assert set(tally.texts) == {"one", "two", "three", "four"}
         until(lambda: len(children_of(server.pid)) == 3, "the old workers have ended")
         assert not old & children_of(server.pid)
-        assert answering(server) == children_of(server.pid)
+        until(lambda: answering(server) == children_of(server.pid), "all workers answer")
     assert "ERROR" not in server.log
 
 
@@ -105,7 +105,7 @@ def test_the_configuration_is_read_anew(place: Path) -> None:
         mark = send(server, signal.SIGHUP)
         line = server.wait_for_log("abandoned, all stays as it is", since=mark)
         assert "workers" in line and "torana.toml" in line
-        assert len(answering(server)) == 3
+        until(lambda: len(answering(server)) == 3, "all workers answer")
 
 
 def test_another_address_takes_more_than_a_reload(place: Path) -> None:
@@ -119,7 +119,7 @@ def test_another_address_takes_more_than_a_reload(place: Path) -> None:
         mark = send(server, signal.SIGHUP)
         server.wait_for_log("the old addresses stay", since=mark)
         server.wait_for_log("Reloaded", since=mark)
-        assert len(answering(server)) == 2
+        until(lambda: len(answering(server)) == 2, "all workers answer")
         assert server.stop() == 0
     finally:
         server.kill()

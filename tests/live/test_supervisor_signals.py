@@ -66,7 +66,7 @@ def test_a_killed_worker_is_replaced(place: Path) -> None:
         assert "SIGKILL" in server.log_since(mark)
         until(lambda: len(children_of(server.pid)) == 3, "three workers")
         assert victim not in children_of(server.pid) and set(others) < children_of(server.pid)
-        assert answering(server) == children_of(server.pid)
+        until(lambda: answering(server) == children_of(server.pid), "all workers answer")
 
 
 def test_what_waited_in_the_queue_of_a_killed_worker_is_answered(place: Path) -> None:
@@ -93,7 +93,7 @@ def test_a_worker_that_ends_by_itself_is_replaced_and_named(place: Path, path: s
         line = server.wait_for_log("died", since=mark)
         assert f"code {7 if path == '/die' else 0}" in line and f"GET {path}" in line
         server.wait_for_log("is ready after", since=mark)
-        assert len(answering(server)) == 2
+        until(lambda: len(answering(server)) == 2, "all workers answer")
 
 
 def test_a_worker_that_is_told_to_end_is_replaced_first(place: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_worker_ignores_what_is_meant_for_its_supervisor(place: Path) -> None:
         for name in ("SIGINT", "SIGHUP", "SIGTTIN", "SIGTTOU", "SIGWINCH", "SIGUSR1", "SIGUSR2"):
             for pid in workers:
                 os.kill(pid, getattr(signal, name))
-        assert answering(server) == workers == children_of(server.pid)
+        until(lambda: answering(server) == workers == children_of(server.pid), "all workers answer")
 
 
 def test_one_more_and_one_fewer(place: Path) -> None:
@@ -131,7 +131,7 @@ def test_one_more_and_one_fewer(place: Path) -> None:
             mark = send(server, signal.SIGTTOU)
             server.wait_for_log("One worker stays", since=mark)
             load.wait_for_answers(200)
-            assert len(answering(server)) == 1
+            until(lambda: len(answering(server)) == 1, "all workers answer")
             send(server, signal.SIGTTIN)
             until(lambda: len(answering(server, tries=30)) == 2, "the second one answers again")
         assert not load.tally.failures, load.tally.describe()
@@ -261,7 +261,7 @@ def test_a_worker_that_closes_what_is_not_its_own_is_replaced(place: Path) -> No
         server.wait_for_log("it no longer speaks", since=mark)
         server.wait_for_log("retires", since=mark)
         until(lambda: len(children_of(server.pid)) == 2, "the old worker has ended")
-        assert answering(server) == children_of(server.pid)
+        until(lambda: answering(server) == children_of(server.pid), "all workers answer")
 
 
 def test_a_fork_that_fails_is_survived(place: Path) -> None:
@@ -281,7 +281,7 @@ def test_a_fork_that_fails_is_survived(place: Path) -> None:
         os.kill(victim, signal.SIGKILL)
         for count in (1, 2, 3):
             until(lambda count=count: server.log_since(mark).count("No worker can be started") >= count, "a try")  # type: ignore[misc]
-        assert answering(server) == children_of(server.pid)
+        until(lambda: answering(server) == children_of(server.pid), "all workers answer")
         flag.unlink()
         server.wait_for_log("is ready after", since=mark)
         until(lambda: len(answering(server)) == 2, "two workers again")

@@ -136,12 +136,12 @@ def test_workers_that_crash_are_named_with_their_requests_and_replaced(faulty: F
             # A request that was accepted together with the deadly one goes with it: one of each client at the most.
             assert len(load.tally.failures) <= 2, load.tally.describe()
         until(lambda: is_whole(server, 3, set()), "three workers")
-        assert answering(server) == children_of(server.pid)
+        until(lambda: answering(server) == children_of(server.pid), "all workers answer")
 
 
 def test_leaving_a_thread_ends_only_the_thread(faulty: Faulty) -> None:
     with supervised(faulty.place, workers=2) as server:
         workers = children_of(server.pid)
         assert Asked(server.address, "/do/leave_a_thread").answer().endswith(b" text")
-        assert answering(server) == workers == children_of(server.pid)
+        until(lambda: answering(server) == workers == children_of(server.pid), "all workers answer")
     assert "died" not in server.log
