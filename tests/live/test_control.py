@@ -103,7 +103,7 @@ def test_status_tells_what_runs(served: tuple[Place, Server]) -> None:
     assert status["listening"] == [server.origin]
     assert (status["wanted"], status["generation"], status["abandoned"]) == (2, 1, None)
     assert "shop:app" in status["application"]
-    assert {worker["slot"] for worker in status["workers"]} == {0, 1}
+    assert {worker["slot"] for worker in status["workers"]} == {1, 2}
     for worker in status["workers"]:
         os.kill(worker["pid"], 0)
         assert worker["rss_bytes"] > 1 << 20 and worker["age_s"] >= 0

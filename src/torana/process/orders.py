@@ -271,7 +271,7 @@ class Orders:
         reading = self._supervisor.vitals.reading(post)
         hung = "it hangs" if worker.is_hung else "it is stalled" if worker.is_stalled else ""
         return {
-            "slot": worker.slot,
+            "slot": worker.slot + 1,
             "pid": pid,
             "state": worker.state.value,
             "generation": worker.generation,
