@@ -161,7 +161,7 @@ def _overhead_row(interface: str, server: ServerOutcome) -> tuple[str, ...]:
 
 
 def _kind(name: str) -> str:
-    return "unsupervised" if "unsupervised" in name else "supervised"
+    return "supervised" if "supervised" in name else "unsupervised"
 
 
 def _first_answers(overheads: list[Overhead]) -> str:
