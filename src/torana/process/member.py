@@ -27,7 +27,7 @@ from torana.process.exit_codes import FAILED, STOPPED, exit_code_of
 from torana.process.log import set_up_log
 from torana.process.offspring import let_go_in_children
 from torana.process.options import RunOptions
-from torana.process.signals import only_note, stop_while_loading
+from torana.process.signals import hear_no_more, only_note, stop_while_loading
 from torana.process.spawn import Duty
 from torana.process.worker import Application, Serving, load_application, loop_factory, settle_memory
 
@@ -49,6 +49,7 @@ def main(duty: Duty) -> int:
     try:
         return _live(duty)
     except KeyboardInterrupt:
+        hear_no_more()
         logger.debug("Stopped before the application was loaded")
         _say(duty.channel, {"say": "stopped"})
         return STOPPED
@@ -59,6 +60,7 @@ def main(duty: Duty) -> int:
         text = "".join(traceback.format_exception(error))
         return _give_up(duty.channel, FAILED, f"{type(error).__name__}: {error}\n\n{text}")
     finally:
+        hear_no_more()
         duty.channel.close()
 
 

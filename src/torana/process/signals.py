@@ -110,6 +110,12 @@ def only_note() -> list[int]:
     return noted
 
 
+def hear_no_more() -> None:
+    """From here on the same signals mean nothing: the end has begun, and a second one must not cut it short."""
+    for number in _ends():
+        signal.signal(number, signal.SIG_IGN)
+
+
 def _ends() -> list[int]:
     return [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGQUIT") if hasattr(signal, name)]
 

@@ -19,7 +19,7 @@ from torana.process.log import set_up_log
 from torana.process.offspring import let_go_in_children
 from torana.process.options import RunOptions
 from torana.process.pid_file import pid_file
-from torana.process.signals import Hearing, only_note, stop_while_loading
+from torana.process.signals import Hearing, hear_no_more, only_note, stop_while_loading
 from torana.serve.application import (
     Application,
     call_function,
@@ -214,6 +214,7 @@ def run_single(
                 runner.run(_serve(options, application, began, when_ready, noted))
     except KeyboardInterrupt:
         # Stopped while loading, before the loop heard signals: as asked.
+        hear_no_more()
         logger.info("Stopped before the application was loaded")
 
 
