@@ -35,8 +35,8 @@ def case(function: Case) -> Case:
 
 
 def note(scope: Event, what: object) -> None:
-    """Tell the test, through the server's log."""
-    print(f"note: {scope['query_string'].decode()} {json.dumps(what)}", file=sys.stderr, flush=True)
+    """Tell the test, through the server's log; in one piece, so that no line of another thread comes between."""
+    sys.stderr.write(f"note: {scope['query_string'].decode()} {json.dumps(what)}\n")
 
 
 def plain(value: object) -> object:

@@ -22,7 +22,7 @@ apps: dict[str, App] = {}
 
 def note(what: object) -> None:
     """Tell the test, through the server's log."""
-    print(f"note: {json.dumps(what)}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"note: {json.dumps(what)}\n")
 
 
 async def http(scope: Event, receive: Receive, send: Send) -> None:
