@@ -86,10 +86,25 @@ def test_code_that_does_not_work_changes_nothing(place: Path, change: tuple[str,
         assert set(load.tally.texts) == {"mended"}
 
 
+def test_new_code_that_boots_for_ten_seconds_keeps_nobody_waiting(place: Path) -> None:
+    with supervised(place, workers=1) as server:
+        with loading(server.address, kept=4, fresh=4, pause_s=0.002) as load:
+            load.wait_for_answers(50)
+            write_site(place, ("time.sleep(BOOT_S)", "time.sleep(10)"), ('TEXT = "one"', 'TEXT = "two"'))
+            mark = send(server, signal.SIGHUP)
+            server.wait_for_log("is to be replaced", since=mark)
+            before = len(children_of(server.pid))
+            load.wait_for_answers(200)
+            # The old code goes on while the new one boots.
+            assert set(load.tally.texts) == {"one"} and before <= 2 and "Reloaded" not in server.log_since(mark)
+            server.wait_for_log("Reloaded", since=mark)
+            until(lambda: "two" in load.tally.texts, "the new code answers")
+        assert not load.tally.failures, load.tally.describe()
+
+
 def test_the_configuration_is_read_anew(place: Path) -> None:
     (place / "torana.toml").write_text("workers = 2\n")
-    with supervised(place, workers=2) as server:
-        pass  # a flag is stronger than a file: here the file must speak alone
+    # Not ``supervised``: its flag is stronger than a file, and here the file must speak alone.
     from tests.support.server import running
 
     with running("site_one:app", cwd=place) as server:
