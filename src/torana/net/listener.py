@@ -19,6 +19,7 @@ from enum import Enum
 from torana.base.errors import BindError
 from torana.net.address import Address, Kind, parse_address
 from torana.net.options import ListenOptions
+from torana.net.queue_length import queue_length
 from torana.net.unix_socket import SocketFile, bind_unix
 
 #: First descriptor that systemd hands over (sd_listen_fds(3)).
@@ -33,9 +34,6 @@ _PASSING = frozenset(
     )
     if hasattr(errno, name)
 )  # fmt: skip
-
-#: Where struct tcp_info of Linux has tcpi_unacked; of a listening socket that is the length of its queue.
-_UNACKED = slice(24, 28)
 
 Client = tuple[str, int] | None
 
@@ -128,14 +126,10 @@ class Listener:
         self.sock.close()
 
     def waiting(self) -> int:
-        """How many connections wait in the queue; 0 where the system does not tell (tcp(7), tcpi_unacked)."""
+        """How many connections wait in the queue; 0 where the system does not count them."""
         if self.is_unix or sys.platform != "linux":
             return 0
-        try:
-            info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _UNACKED.stop)
-        except OSError:
-            return 0
-        return int.from_bytes(info[_UNACKED], sys.byteorder)
+        return queue_length(self.sock)
 
 
 def client_of(name: tuple[str, int] | tuple[str, int, int, int]) -> tuple[str, int]:

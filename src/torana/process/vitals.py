@@ -9,11 +9,11 @@ import math
 import os
 
 from torana.net.listener import Listener
+from torana.net.queue_length import queue_length
 from torana.process.board import Board, Reading
 from torana.process.crew import Crew, Post
 from torana.process.fleet import Fleet
 from torana.process.health import Health
-from torana.process.queue_length import queue_length
 from torana.process.slots import Slots
 from torana.process.states import State
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from torana.process.queue_length import queue_length
+from torana.net.queue_length import queue_length
 
 HOSTS = [(socket.AF_INET, "127.0.0.1")] + ([(socket.AF_INET6, "::1")] if socket.has_ipv6 else [])
 
