@@ -32,6 +32,7 @@ from tests.support.supervised import (
     ready_workers,
     supervised,
     until,
+    wait_for_replacement,
 )
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -114,7 +115,7 @@ def test_as_process_1_strangers_are_reaped_and_mean_nothing(faulty: Faulty) -> N
         assert Asked(server.address, "/do/have_children/256").answer() == b""
         faulty.done("orphan", 256)
         server.wait_for_log("died: exited with code 5", since=mark)
-        server.wait_for_log("is ready after", since=mark)
+        wait_for_replacement(server, mark)
         # While they are there, and when they have ended.
         until(lambda: len(answering(server)) == 2, "all workers answer")
         until(lambda: len(children_of(first)) == 2, "all strangers are reaped")
@@ -194,7 +195,7 @@ def test_no_more_processes_for_this_user(public: Path) -> None:
         until(lambda: len(answering(server)) == 1, "all workers answer")
         spent_s = cpu_s(server.pid)
         limit_processes(command, server.pid, 64)
-        server.wait_for_log("is ready after", since=mark)
+        wait_for_replacement(server, mark)
         assert cpu_s(server.pid) - spent_s < 0.5
         until(lambda: len(answering(server)) == 2, "two workers again")
         assert len(os.listdir(f"/proc/{server.pid}/fd")) == before
@@ -230,7 +231,7 @@ def test_a_full_file_table_of_the_supervisor_is_sat_out(faulty: Faulty) -> None:
         server.wait_for_log("No worker can be started", since=mark)
         until(lambda: len(answering(server)) == 1, "all workers answer")
         resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (hard, hard))
-        server.wait_for_log("is ready after", since=mark)
+        wait_for_replacement(server, mark)
         until(lambda: len(answering(server)) == 2, "two workers again")
 
 

@@ -23,6 +23,7 @@ from tests.support.supervised import (
     send,
     supervised,
     until,
+    wait_for_replacement,
     write_site,
 )
 
@@ -62,7 +63,7 @@ def test_a_killed_worker_is_replaced(place: Path) -> None:
         victim, *others = ready_workers(server)
         mark = server.mark()
         os.kill(victim, signal.SIGKILL)
-        server.wait_for_log("is ready after", since=mark)
+        wait_for_replacement(server, mark)
         assert "SIGKILL" in server.log_since(mark)
         until(lambda: len(children_of(server.pid)) == 3, "three workers")
         assert victim not in children_of(server.pid) and set(others) < children_of(server.pid)
@@ -92,7 +93,7 @@ def test_a_worker_that_ends_by_itself_is_replaced_and_named(place: Path, path: s
             httpx.get(server.origin + path)
         line = server.wait_for_log("died", since=mark)
         assert f"code {7 if path == '/die' else 0}" in line and f"GET {path}" in line
-        server.wait_for_log("is ready after", since=mark)
+        wait_for_replacement(server, mark)
         until(lambda: len(answering(server)) == 2, "all workers answer")
 
 
@@ -103,7 +104,7 @@ def test_a_worker_that_is_told_to_end_is_replaced_first(place: Path) -> None:
             load.wait_for_answers(50)
             mark = server.mark()
             os.kill(victim, signal.SIGTERM)
-            server.wait_for_log("is ready after", since=mark)
+            wait_for_replacement(server, mark)
             load.wait_for_answers(100)
             until(lambda: not is_there(victim), "the old worker has ended")
         assert not load.tally.failures, load.tally.describe()
@@ -283,7 +284,7 @@ def test_a_fork_that_fails_is_survived(place: Path) -> None:
             until(lambda count=count: server.log_since(mark).count("No worker can be started") >= count, "a try")  # type: ignore[misc]
         until(lambda: answering(server) == children_of(server.pid), "all workers answer")
         flag.unlink()
-        server.wait_for_log("is ready after", since=mark)
+        wait_for_replacement(server, mark)
         until(lambda: len(answering(server)) == 2, "two workers again")
         assert len(os.listdir(f"/proc/{server.pid}/fd")) == before
 

@@ -24,6 +24,7 @@ from tests.support.supervised import (
     send,
     supervised,
     until,
+    wait_for_replacement,
     write_site,
 )
 
@@ -170,7 +171,7 @@ def test_a_unix_socket(place: Path) -> None:
         victim = ready_workers(server)[0]
         mark = server.mark()
         os.kill(victim, signal.SIGKILL)
-        server.wait_for_log("is ready after", since=mark)
+        wait_for_replacement(server, mark)
         assert path.exists(), "a worker that dies takes the socket's file with it"
         send(server, signal.SIGHUP)
         server.wait_for_log("Reloaded")

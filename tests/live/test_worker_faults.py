@@ -15,7 +15,7 @@ import pytest
 from tests.support.faulty import Asked, Faulty, asking
 from tests.support.load import loading
 from tests.support.server import Server, running
-from tests.support.supervised import answering, children_of, supervised, until
+from tests.support.supervised import answering, children_of, supervised, until, wait_for_replacement
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -125,7 +125,7 @@ def test_workers_that_crash_are_named_with_their_requests_and_replaced(faulty: F
                 pid = faulty.done(deed, count)
                 line = died(server, pid)
                 assert asked.answer() == b""
-                server.wait_for_log("is ready after", since=mark)
+                wait_for_replacement(server, mark)
                 load.wait_for_answers(20)
             assert how in line and why in line and f"GET {path} (" in line, line
             text = server.log_since(mark)

@@ -127,6 +127,14 @@ def ready_workers(server: Server, since: int = 0) -> list[int]:
     return [int(pid) for pid in re.findall(r"Worker \d+ \(pid (\d+)\) is ready", server.log_since(since))]
 
 
+def wait_for_replacement(server: Server, since: int) -> None:
+    """Wait until the supervisor calls a worker ready; `since` is a mark made when all were.
+
+    Not any line that says "is ready": a worker's own may come late, after the supervisor's.
+    """
+    until(lambda: ready_workers(server, since), "a worker is ready")
+
+
 def answering(server: Server, *, tries: int = 40) -> set[int]:
     """The workers that answer, each on a connection of its own."""
     return {_pid_that_answers(server.origin.partition("://")[2]) for _ in range(tries)}
