@@ -6,7 +6,7 @@ They are refused like any unknown flag, because to accept and ignore one would b
 from __future__ import annotations
 
 _ALWAYS_ASYNC = "leave it out: Torana finds out itself whether an application is ASGI or WSGI"
-_WEBSOCKET = "leave it out: this version does not speak WebSocket"
+_WEBSOCKET = "leave it out: WebSocket is spoken with every ASGI application that takes it"
 _FOREGROUND = "leave it out: Torana stays in the foreground; systemd or a container puts it into the background"
 _TIMEOUT = (
     "say which: --timeout-request (an answer takes too long), --timeout-hang (a worker does not move), --timeout-head, "
@@ -44,11 +44,6 @@ FOREIGN: dict[str, str] = {
     "use_colors": _COLOR,
     "no_use_colors": _COLOR,
     "ws": _WEBSOCKET,
-    "ws_max_size": _WEBSOCKET,
-    "ws_max_queue": _WEBSOCKET,
-    "ws_ping_interval": _WEBSOCKET,
-    "ws_ping_timeout": _WEBSOCKET,
-    "ws_per_message_deflate": _WEBSOCKET,
     "ssl_version": "leave it out: TLS 1.2 and newer are spoken",
     "ssl_ca_path": "say --ca-certs",
     "reuse_port": "leave it out: with --workers each has a queue of its own already",

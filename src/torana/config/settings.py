@@ -10,6 +10,7 @@ from torana.config.sections.application import APPLICATION
 from torana.config.sections.guarding import LIMITS, TIMEOUTS
 from torana.config.sections.listening import LISTENING, TLS
 from torana.config.sections.running import DEVELOPMENT, PROCESS, SOURCES
+from torana.config.sections.speaking import HTTP2, WEBSOCKET
 from torana.config.setting import Setting
 from torana.config.spelling import key_of
 
@@ -22,6 +23,8 @@ SETTINGS: tuple[Setting, ...] = (
     *PROCESS,
     *TIMEOUTS,
     *LIMITS,
+    *WEBSOCKET,
+    *HTTP2,
     *IDENTITY,
     *LOGGING,
     *DEVELOPMENT,

@@ -7,6 +7,7 @@ cdef class Channel:
     cpdef abort(self)
     cpdef want_body(self)
     cpdef bint is_full(self) except -1
+    cpdef ended(self)
     cpdef lend(self)
     cpdef wait_drained(self)
     cpdef give_back(self)
@@ -18,6 +19,16 @@ cdef class Answerer:
     cpdef disconnected(self)
     cpdef stop(self)
 
+cdef class Link:
+    cpdef open(self, str subprotocol, list fields)
+    cpdef send(self, object data)
+    cpdef close(self, int code, str reason)
+    cpdef want_messages(self)
+    cpdef bint is_full(self) except -1
+    cpdef ended(self)
+
 cdef class Gateway:
+    cpdef bint takes_conversations(self) except -1
+    cpdef converse(self, object duplex)
     cpdef answer(self, object request, object response)
     cpdef tick(self, double now_s)

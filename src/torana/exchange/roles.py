@@ -52,6 +52,9 @@ class Channel:
         """Whether more is waiting to be written than the high-water mark: the writer should pause."""
         raise NotImplementedError
 
+    def ended(self) -> None:
+        """The application has ended, some time after its answer or before: what it occupied is free again."""
+
     # For gateways that answer on a thread of their own
 
     def lend(self) -> None:
@@ -94,8 +97,47 @@ class Answerer:
         """The server is stopping and the time given to running requests is spent: end now."""
 
 
+class Link:
+    """Way out of a conversation (``duplex``), and the valve of its way in. Called on the loop's thread."""
+
+    def open(self, subprotocol: str | None, fields: Fields) -> None:
+        """Complete the handshake; ``fields`` are checked, and none of them is the handshake's own."""
+        raise NotImplementedError
+
+    def send(self, data: Any) -> None:
+        """Send one message: ``str`` as text, ``bytes`` as binary."""
+        raise NotImplementedError
+
+    def close(self, code: int, reason: str) -> None:
+        """Send a close frame and complete the closing handshake; what is wrong in ``reason`` was cut off."""
+        raise NotImplementedError
+
+    def want_messages(self) -> None:
+        """There is room again for messages: read on."""
+        raise NotImplementedError
+
+    def is_full(self) -> bool:
+        """Whether more is waiting to be written than the high-water mark: the sender should pause."""
+        raise NotImplementedError
+
+    def ended(self) -> None:
+        """The application has ended."""
+        raise NotImplementedError
+
+
 class Gateway:
     """Answers exchanges for one application."""
+
+    def takes_conversations(self) -> bool:
+        """Whether WebSocket handshakes become conversations; otherwise they are requests like all others."""
+        return False
+
+    def converse(self, duplex: Any) -> None:
+        """Begin to answer a WebSocket handshake: set ``duplex.answerer`` and return at once; must not raise.
+
+        ``duplex`` is an ``exchange.duplex.Duplex``. Called on the loop's thread.
+        """
+        raise NotImplementedError
 
     def answer(self, request: Any, response: Any) -> None:
         """Begin to answer: set ``request.answerer`` and return at once. Called on the loop's thread.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from torana.wire.http1.limits import Limits
+from torana.wire.http2.limits import Limits as Http2Limits
+from torana.wire.websocket.limits import Limits as WebSocketLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,17 @@ class Timeouts:
     idle_linger_s: float = 2.0
     #: Longest the application may take to answer one request, the client's own time not counted.
     request_s: float = 0.0
+    #: WebSocket: from one ping to the next, how long its pong may take, and how long the closing handshake.
+    websocket_ping_s: float = 20.0
+    websocket_pong_s: float = 20.0
+    websocket_close_s: float = 5.0
+    #: HTTP/2: idle time of a connection without streams, and after which silence the client is asked whether it lives.
+    http2_idle_s: float = 180.0
+    http2_ping_s: float = 60.0
+    #: HTTP/2: how long the client may take to acknowledge our settings.
+    http2_settings_s: float = 10.0
+    #: HTTP/2: longest time in which a stalled response (the client's window is closed) makes no progress.
+    http2_stalled_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +73,8 @@ class Bounds:
     linger_bytes: int = 64 * 1024
     #: Stop after this many requests; 0 never.
     max_requests: int = 0
+    #: WebSocket: bytes of messages that wait for the application of one connection before reading pauses.
+    websocket_queue_bytes: int = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +91,8 @@ class Identity:
     date_header: bool = True
     #: Fields added to each response, (name, value).
     headers: tuple[tuple[str, str], ...] = ()
+    #: Origins of pages that may open a WebSocket besides those of the same host and port; "*" is any.
+    websocket_origins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +113,11 @@ class ServeOptions:
     timeouts: Timeouts = field(default_factory=Timeouts)
     bounds: Bounds = field(default_factory=Bounds)
     limits: Limits = field(default_factory=Limits)
+    http2: Http2Limits = field(default_factory=Http2Limits)
+    websocket: WebSocketLimits = field(default_factory=WebSocketLimits)
     identity: Identity = field(default_factory=Identity)
+    #: HTTP versions to speak: "1", "2", or "auto" for both.
+    versions: str = "auto"
     access_log: AccessLogOptions = field(default_factory=AccessLogOptions)
     #: A path answered without the application: 200 while this worker takes requests, 503 when it soon will not; ""
     #: for none.

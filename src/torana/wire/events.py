@@ -33,7 +33,8 @@ class RequestHead:
         self.expects_continue: bool = False
         #: The connection may carry another request after this one, as far as the client is concerned.
         self.keep_alive: bool = True
-        #: Value of the Upgrade field when Connection lists "upgrade" (HTTP/1.1 only), else None.
+        #: What the client wants to go on with: in HTTP/1.1 the value of the Upgrade field when Connection lists
+        #: "upgrade", in HTTP/2 that of ``:protocol`` (RFC 8441); else None.
         self.upgrade: bytes | None = None
         #: The client said "TE: trailers": it will keep trailer fields.
         self.takes_trailers: bool = False

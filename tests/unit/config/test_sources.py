@@ -144,7 +144,7 @@ def test_a_file_that_is_no_settings_file(place: Path) -> None:
         ({"host": "1.2.3"}, ["host (--host)", "'1.2.3'"]),
         ({"workers": "0"}, ["workers (--workers)", "'0'", "from 1 to 4096, or auto"]),
         ({"workers": "many"}, ["workers (--workers)", "'many'", "from 1 to 4096, or auto"]),
-        ({"http": "2"}, ["not available yet"]),
+        ({"http": "3"}, ["http (--http)", "'3'", "auto, 1 or 2"]),
         ({"interface": "tornado"}, ["not available yet"]),
         ({"max_rss": "much"}, ["max_rss (--max-rss)", "'much'", "100MiB"]),
         ({"max_lifetime": "long"}, ["max_lifetime (--max-lifetime)", "'long'", "1h"]),

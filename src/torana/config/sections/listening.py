@@ -40,7 +40,7 @@ LISTENING = table(
         fills="net.listen.socket_owner",
         unset="who runs the server",
     ),
-    Setting("http", choice("auto", "1", "2", also={"1.1": "1"}), "HTTP versions to speak.", default="auto"),
+    Setting("http", choice("auto", "1", "2", also={"1.1": "1"}), "HTTP versions to speak.", fills="serve.versions"),
 )
 
 TLS = table(
