@@ -1,8 +1,8 @@
 """The two roles of a byte stream that HTTP has made way for: who carries the bytes, and who speaks on it.
 
 A carrier is an HTTP/1.1 connection after 101 or an HTTP/2 stream after an extended CONNECT (RFC 9110 section 7.8,
-RFC 8441); a speaker is WebSocket, or whatever else wants raw bytes. Plain base classes: compiled, a call through them is
-one C call. Never here: protocols.
+RFC 8441); a speaker is WebSocket, or whatever else wants raw bytes. Plain base classes: compiled, a call through them
+is one C call. Never here: protocols.
 """
 
 from __future__ import annotations
