@@ -15,6 +15,8 @@ from torana.config.sources import Gathered
 from torana.net.options import TlsOptions
 from torana.process.options import RunOptions
 
+#: What a client of TLS may choose from, by the setting ``http``; the first that it names too is taken.
+_PROTOCOLS = {"auto": ("h2", "http/1.1"), "1": ("http/1.1",), "2": ("h2",)}
 #: Whoever wants one of these wants processes that are looked after, even if it is one worker only: nothing of it can
 #: be had from a process that is alone.
 _SUPERVISED = ("preload", "max_rss", "max_lifetime", "user", "group", "hooks", "service")
@@ -34,7 +36,7 @@ def assemble(settings: Settings) -> RunOptions:
     listen["binds"] = _binds(settings, notices)
     tls = listen.pop("tls", {})
     if tls.get("certfile"):
-        listen["tls"] = TlsOptions(**tls)
+        listen["tls"] = TlsOptions(**tls, alpn=_PROTOCOLS[settings["http"]])
     tree["process"] |= {"runtime_dir": settings.runtime_dir, "program": settings.program, "handoff": settings.handoff}
     _choose_supervision(settings, tree, notices)
     _move_neighbours(settings, tree)

@@ -1,3 +1,5 @@
+cimport cython
+
 from torana.base.headers cimport is_field_value, is_token, lower
 from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
@@ -20,12 +22,15 @@ cdef class Duplex:
     cdef Py_ssize_t _queue_bytes
 
     cpdef accept(self, str subprotocol, object fields)
-    cpdef deny(self)
+    cpdef deny(self, int status, object fields)
+    cpdef refuse(self, object data, bint is_last)
     cpdef send(self, object data)
     cpdef close(self, int code, str reason)
     cpdef take(self)
+    @cython.locals(answerer=Answerer)
     cpdef push(self, object message)
     cpdef bint is_full(self) except -1
+    @cython.locals(answerer=Answerer)
     cpdef lose(self, int code, str reason)
     cdef int _after(self, int act, str complaint) except -1
     cdef list _checked(self, object fields)

@@ -45,6 +45,7 @@ NORMAL = 1000
 NO_STATUS = 1005
 ABNORMAL = 1006
 INTERNAL_ERROR = 1011
+SERVICE_RESTART = 1012
 
 #: Fields that the handshake itself writes.
 _HANDSHAKE = frozenset(
@@ -90,9 +91,19 @@ class Duplex:
         self.state = state
         self.link.open(subprotocol, checked)
 
-    def deny(self) -> None:
-        """Announce that ``response`` will refuse the handshake, or go on with it; raises ``ApplicationError``."""
-        self.state = self._after(DENY, "the handshake was answered already")
+    def deny(self, status: int, fields: Iterable[Sequence[bytes]]) -> None:
+        """Begin to refuse the handshake with a response of the application's own. Raises like ``Response.start``."""
+        state = self._after(DENY, "the handshake was answered already")
+        self.response.start(status, fields)
+        self.state = state
+
+    def refuse(self, data: Any, is_last: bool) -> None:
+        """Go on with that response's body; when it is complete, all is over. Raises like ``Response.write``."""
+        if self.state != DENYING:
+            self._after(DENY, "the handshake was answered already")
+        self.response.write(data, is_last)
+        if is_last:
+            self.lose(ABNORMAL, "")
 
     def send(self, data: Any) -> None:
         """Send one message, ``str`` or ``bytes``. Raises ``ClientDisconnected`` once the conversation is over."""
@@ -134,8 +145,10 @@ class Duplex:
         if self.state == OPEN:
             self._messages.append(message)
             self.buffered += len(message) + _MESSAGE_COST
-            if self.answerer is not None:
-                self.answerer.body_arrived()
+            # Held here, for an application may end, and let go of everything, within these calls.
+            answerer = self.answerer
+            if answerer is not None:
+                answerer.body_arrived()
 
     def is_full(self) -> bool:
         """Whether reading should pause: the application has not taken what is already here."""
@@ -149,8 +162,9 @@ class Duplex:
             self.state = CLOSED
             self.code = code
             self.reason = reason
-            if self.answerer is not None:
-                self.answerer.disconnected()
+            answerer = self.answerer
+            if answerer is not None:
+                answerer.disconnected()
 
     # The rules
 

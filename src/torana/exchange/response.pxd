@@ -38,6 +38,7 @@ cdef class Response:
     cpdef bint replace(self, int status, list fields, bytes body) except -1
     cpdef abort(self)
     cpdef lose(self)
+    cpdef object hand_over(self)
     cpdef withdraw(self)
     cdef _send_head(self, object data, Py_ssize_t size, bint is_last)
     cdef _check_length(self, long long size, bint is_last)

@@ -32,7 +32,7 @@ from torana.exchange.states import (
 
 if TYPE_CHECKING:
     from torana.exchange.request import Request
-    from torana.exchange.roles import Channel
+    from torana.exchange.roles import Channel, RawStream
     from torana.wire.events import Fields
 
 #: Length unknown until the end; no body at all (see ``Channel.respond``).
@@ -265,6 +265,18 @@ class Response:
         """The client is gone: every later act of the application raises ``ClientDisconnected``."""
         if self.state != DONE:
             self.state = CUT
+
+    def hand_over(self) -> RawStream | None:
+        """The connection for the application itself, which then hears nothing more of what it answers here.
+
+        None, and nothing done, when something was answered already or the connection is not for one exchange alone.
+        """
+        stream = None if self.is_begun() else self.channel.raw()
+        if stream is not None:
+            self.state = DONE
+            self.status = 101
+            self.fields = []
+        return stream
 
     def withdraw(self) -> None:
         """Take back a head that has not left, so that something else may be answered."""

@@ -10,6 +10,7 @@ cdef class Channel:
     cpdef ended(self)
     cpdef lend(self)
     cpdef wait_drained(self)
+    cpdef object raw(self)
     cpdef give_back(self)
     cpdef leave(self)
 

@@ -7,7 +7,7 @@ is one C call.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from torana.wire.events import Fields
@@ -72,6 +72,14 @@ class Channel:
         """
         raise NotImplementedError
 
+    def raw(self) -> RawStream | None:
+        """Let go of HTTP: the connection as a stream for the application, from here until ``give_back`` closes it.
+
+        For the owning thread, or another one while that is in the application; nothing was answered yet. None when
+        the connection carries more than this exchange (HTTP/2).
+        """
+        return None
+
     def give_back(self) -> None:
         """Return the connection to the loop; the answer is complete or aborted. What is unsent, the loop sends."""
         raise NotImplementedError
@@ -79,6 +87,45 @@ class Channel:
     def leave(self) -> None:
         """``give_back``, by whoever ends a burst of answers (``base/burst``): the thread, or the loop for it."""
         self.give_back()
+
+
+class RawStream(Protocol):
+    """A connection that HTTP has left to the application; blocks the thread that uses it, and no other.
+
+    ``timeout_s`` None waits as long as it takes, 0 raises ``BlockingIOError`` rather than wait.
+    """
+
+    def recv(self, size: int, timeout_s: float | None) -> bytes:
+        """Up to ``size`` bytes; b"" at the end."""
+        ...
+
+    def send(self, data: Any, timeout_s: float | None) -> int:
+        """Send all of it; less only after a timeout."""
+        ...
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when ``recv`` would not wait."""
+        ...
+
+    def option(self, level: int, name: int, *value: Any) -> Any:
+        """Set or get a socket's option."""
+        ...
+
+    def finish(self) -> None:
+        """Send nothing more."""
+        ...
+
+    def close(self) -> None:
+        """Send and receive nothing more."""
+        ...
+
+    def stop(self) -> None:
+        """Cut it, and wake all that wait; from any thread, and without waiting."""
+        ...
+
+    def end(self) -> None:
+        """The application has returned: whoever still uses it finds it closed."""
+        ...
 
 
 class Answerer:

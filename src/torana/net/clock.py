@@ -1,6 +1,7 @@
 """The cached clock: read once a batch of events, so that no request pays for the time of day.
 
-``now`` is monotonic seconds; ``date_line`` is a complete Date field line (RFC 9110 section 5.6.7, 6.6.1).
+``now`` is monotonic seconds; ``date`` is the value of a Date field, ``date_line`` the complete line (RFC 9110 section
+5.6.7, 6.6.1).
 """
 
 from __future__ import annotations
@@ -19,18 +20,20 @@ def http_date(epoch_s: float) -> bytes:
 
 
 class Clock:
-    """Monotonic seconds and the Date line, refreshed by whoever drives the loop."""
+    """Monotonic seconds and the date, refreshed by whoever drives the loop."""
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.date = b""
         self.date_line = b""
         self._date_until = 0.0
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the clock; the Date line is made anew at most once a second."""
+        """Read the clock; the date is made anew at most once a second."""
         self.now = time.monotonic()
         if self.now >= self._date_until:
             wall = time.time()
-            self.date_line = b"date: " + http_date(wall) + b"\r\n"
+            self.date = http_date(wall)
+            self.date_line = b"date: " + self.date + b"\r\n"
             self._date_until = self.now + 1.0 - wall % 1.0

@@ -142,6 +142,7 @@ class TlsTransport(Transport):
         endpoints.tls = tls_facts(self._secured, self._secured.context)
         endpoints.scheme = "https"
         self._set_interest(READ | PEER_CLOSED)
+        self.owner.agreed(self._secured.selected_alpn_protocol())
         if self._queue:
             self.flush()
 

@@ -28,6 +28,12 @@ _WOULD_BLOCK = (BlockingIOError, InterruptedError)
 class Owner(Protocol):
     """Whoever the transport belongs to; called on the loop's thread."""
 
+    def agreed(self, protocol: str | None) -> None:
+        """The handshake of TLS is done; the protocol it has settled on (ALPN), None when the client named none of ours.
+
+        Told before anything else; whoever wants to may hand the transport to another owner.
+        """
+
     def readable(self) -> None:
         """Bytes (or FIN) can be read: call ``transport.recv()``."""
 

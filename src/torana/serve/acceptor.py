@@ -140,6 +140,7 @@ class Acceptor(Watched):
             )
         connection = Connection(transport, self.site, endpoints, crowd)
         connection.is_surplus = is_surplus
+        connection.is_http2_only = self.site.options.versions == "2"
         crowd.joined(connection)
         try:
             transport.open()

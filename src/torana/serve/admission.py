@@ -43,8 +43,8 @@ class Member(Protocol):
         """Close if it has only waited for its client since ``before`` (monotonic seconds); whether it did."""
         ...
 
-    def doing(self) -> tuple[bool, str]:
-        """Why it is still open, for the log: whether with a request under way; that, or a phrase in the plural."""
+    def doing(self) -> list[tuple[bool, str]]:
+        """Why it is still open, for the log: (True, request under way) for each, or (False, phrase in the plural)."""
         ...
 
     def stop(self) -> None:

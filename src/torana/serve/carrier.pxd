@@ -1,3 +1,5 @@
+from torana.exchange.roles cimport Channel
+
 cdef class Speaker:
     cpdef received(self, bytes data)
     cpdef drained(self)
@@ -15,3 +17,7 @@ cdef class Carrier:
     cpdef finish(self)
     cpdef cut(self)
     cpdef settled(self)
+
+cdef class Upgradable(Channel):
+    cpdef Carrier upgrade(self, list fields, Speaker speaker)
+    cpdef refuse(self, object error)

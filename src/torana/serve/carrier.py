@@ -7,7 +7,12 @@ is one C call. Never here: protocols.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from torana.exchange.roles import Channel
+
+if TYPE_CHECKING:
+    from torana.wire.events import Fields, WireError
 
 
 class Speaker:
@@ -26,7 +31,10 @@ class Speaker:
         """Nothing can be received or sent any more: the peer ended the stream, or it broke."""
 
     def stop(self) -> None:
-        """The server is stopping or retires; called again when the time for that is spent."""
+        """The server is stopping or retires: say goodbye in your own way.
+
+        Called again when the time for that is spent (tell whoever answers), and once more (cancel it).
+        """
 
     def is_over(self) -> bool:
         """Whether whoever answers has ended too, so that nothing is left of it."""
@@ -66,4 +74,20 @@ class Carrier:
 
     def settled(self) -> None:
         """The speaker's ``is_over`` has become true."""
+        raise NotImplementedError
+
+
+class Upgradable(Channel):
+    """The channel of an exchange that may end as a byte stream."""
+
+    def upgrade(self, fields: Fields, speaker: Speaker) -> Carrier:
+        """Answer that the protocol asked for takes over (101; 200 in HTTP/2) and give the stream to ``speaker``.
+
+        The exchange is over for whoever answers, but is accounted for when the stream is. ``fields`` are those of the
+        new protocol and of the application. The speaker hears nothing before this has returned.
+        """
+        raise NotImplementedError
+
+    def refuse(self, error: WireError) -> None:
+        """Answer what the peer did wrong instead of asking the application, and note it."""
         raise NotImplementedError

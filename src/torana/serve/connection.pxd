@@ -2,6 +2,7 @@ from torana.base.endpoints cimport Endpoints
 from torana.exchange.request cimport Request, new_request
 from torana.exchange.response cimport Response, new_response
 from torana.net.transport cimport Transport
+from torana.serve.handshake cimport converse
 from torana.serve.outbound cimport Outbound
 from torana.serve.phases cimport ANSWER, BODY, CLOSING, DISCARD, FRESH, HEAD, IDLE, LINGER, OVER
 from torana.serve.site cimport Site
@@ -13,6 +14,9 @@ cdef class Connection(Outbound):
     cpdef blocked(self)
     cpdef peer_closed(self)
     cpdef woken(self)
+    cpdef agreed(self, str protocol)
+    cdef bytes _begin_to_speak(self, bytes data)
+    cdef _become_http2(self)
     cdef _begin(self, RequestHead head)
     cdef Endpoints _corrected(self, RequestHead head)
     cdef bint _body(self, bytes data) except -1

@@ -7,17 +7,20 @@ application is called (``gateway``).
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from torana.base.endpoints import Endpoints
 from torana.exchange.request import Request, new_request
 from torana.exchange.response import new_response
 from torana.serve import timeouts
+from torana.serve.handshake import converse
 from torana.serve.outbound import Outbound
 from torana.serve.phases import ANSWER, BODY, CLOSING, DISCARD, FRESH, HEAD, IDLE, LINGER, OVER
 from torana.wire.events import CLOSED, NEED_DATA, PAUSED, EndOfBody, RequestHead, WireError
 
+#: How HTTP/2 begins (RFC 9113 section 3.4), and its first byte.
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_P = 0x50
 #: How a PROXY protocol header begins, version 1 and 2.
 _PROXY_HEADERS = (b"PROXY ", b"\r\n\r\n\x00\r\nQUIT\n")
 
@@ -36,9 +39,10 @@ class Connection(Outbound):
         elif self.phase >= CLOSING:
             self._throw_away(len(data))
         else:
-            if self.phase == FRESH and data.startswith(_PROXY_HEADERS):
-                # Nobody trusted sent it, else it would have been read before; the parser refuses it.
-                self.site.refusals.note_ignored((b"PROXY protocol header",), self.endpoints.client, self.clock.now)
+            if self.phase == FRESH:
+                data = self._begin_to_speak(data)
+                if data is None:
+                    return
             self.wire.receive(data)
             if self.phase == BODY:
                 self._last_arrival = self.clock.now
@@ -89,13 +93,55 @@ class Connection(Outbound):
         elif transport.is_lent:
             # Meant for an earlier loan.
             return
+        was_raw = self._raw is not None
+        if was_raw:
+            self._raw_over()
         transport.catch_up()
         if self.phase == OVER:
+            return
+        if was_raw:
+            self._close_politely(is_refused=True)
             return
         if self._is_aborted:
             self._cut()
         elif self._is_answered:
             self._exchange_over()
+
+    # Which HTTP it is
+
+    def agreed(self, protocol: str | None) -> None:
+        if protocol == "h2" and self.site.http2 is not None:
+            self._become_http2().flush()
+
+    def _begin_to_speak(self, data: bytes) -> bytes | None:
+        """The first bytes, judged by the version that they are of; None when there is nothing to parse here."""
+        if self._held is not None:
+            data = self._held + data
+            self._held = None
+        if data[0] == _P and PREFACE.startswith(data[: len(PREFACE)]) and self.site.http2 is not None:
+            if len(data) < len(PREFACE):
+                # HTTP/1 may begin so, too; and it is not parsed twice.
+                self._held = data
+            else:
+                self._become_http2().received(data)
+            return None
+        if self.is_http2_only:
+            self.refuse(WireError(505, "HTTP/1 is turned off", "http"))
+            return None
+        if data.startswith(_PROXY_HEADERS):
+            # Nobody trusted sent it, else it would have been read before; the parser refuses it.
+            self.site.refusals.note_ignored((b"PROXY protocol header",), self.endpoints.client, self.clock.now)
+        return data
+
+    def _become_http2(self) -> Any:
+        """Another takes over the transport, and our place in the crowd."""
+        site = self.site
+        self.phase = OVER
+        other = site.http2(self.transport, site, self.endpoints, self.crowd)
+        other.is_surplus = self.is_surplus
+        self.crowd.joined(other)
+        self.crowd.left(self)
+        return other
 
     # From the wire to the exchange
 
@@ -139,7 +185,6 @@ class Connection(Outbound):
         site = self.site
         endpoints = self.endpoints
         self.served += 1
-        site.served += 1
         if head.has_forwarding:
             endpoints = self._corrected(head)
         length = head.content_length
@@ -151,12 +196,7 @@ class Connection(Outbound):
         self.response = response
         self._is_answered = False
         self._read_deadline = 0.0
-        if site.access_log is not None:
-            self._began = time.monotonic()
-            self._began_wall = time.time()
-        site.running += 1
-        if site.ledger is not None:
-            self._place = site.ledger.begin(head, self.clock.now)
+        self.account.begin(head, self.clock.now)
         if length == 0:
             self.phase = ANSWER
         else:
@@ -171,6 +211,8 @@ class Connection(Outbound):
             return
         if site.max_requests and site.served == site.max_requests and site.on_worn_out is not None:
             site.on_worn_out()
+        if head.upgrade is not None and converse(self, request, response, site, self.clock):
+            return
         site.gateway.answer(request, response)
 
     def _corrected(self, head: RequestHead) -> Endpoints:

@@ -1,14 +1,15 @@
 from torana.base.endpoints cimport Endpoints
 from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
-from torana.exchange.roles cimport Channel
 from torana.net.clock cimport Clock
 from torana.net.transport cimport Transport
+from torana.serve.account cimport Account
+from torana.serve.carrier cimport Upgradable
 from torana.serve.phases cimport BODY, CLOSING, DISCARD, FRESH, HEAD, IDLE, LINGER, OVER
 from torana.serve.site cimport Site
 from torana.wire.http1.connection cimport Http1Connection
 
-cdef class Ending(Channel):
+cdef class Ending(Upgradable):
     cdef public Transport transport
     cdef public Site site
     cdef public Endpoints endpoints
@@ -20,6 +21,8 @@ cdef class Ending(Channel):
     cdef public int phase
     cdef public long long served
     cdef public bint is_surplus
+    cdef public bint is_http2_only
+    cdef bytes _held
     cdef bint _is_advancing
     cdef bint _is_answered
     cdef bint _is_aborted
@@ -27,15 +30,14 @@ cdef class Ending(Channel):
     cdef bint _is_handed_over
     cdef bint _has_peer_closed
     cdef bint _is_eof
+    cdef object _raw
     cdef Py_ssize_t _discarded
     cdef long long _left_to_take
     cdef double _phase_started
     cdef double _last_arrival
     cdef long long _phase_bytes
     cdef double _read_deadline
-    cdef double _began
-    cdef double _began_wall
-    cdef int _place
+    cdef public Account account
 
     cpdef lost(self)
     cpdef refuse(self, error)
@@ -49,7 +51,7 @@ cdef class Ending(Channel):
     cdef _linger_on(self)
     cpdef double waiting_since(self, bint has_heads) except -1
     cpdef bint close_if_idle(self, double before) except -1
-    cpdef tuple doing(self)
+    cpdef list doing(self)
     cpdef evict(self)
     cpdef stop(self)
     cpdef kill(self)

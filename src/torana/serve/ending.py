@@ -6,15 +6,15 @@ read). Never here: reading, parsing, an application's answer.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from torana.base.endpoints import Endpoints
 from torana.exchange.request import Request
 from torana.exchange.response import NO_BODY, Response
-from torana.exchange.roles import Channel
 from torana.net.transport import Transport
 from torana.serve import refusals, timeouts
+from torana.serve.account import Account
+from torana.serve.carrier import Upgradable
 from torana.serve.phases import BODY, CLOSING, DISCARD, FRESH, HEAD, IDLE, LINGER, OVER
 from torana.serve.site import Site
 from torana.wire.events import WireError
@@ -34,7 +34,7 @@ _PATH_BYTES = 96
 _UNREMARKABLE = ("connection lost", "closed without a word")
 
 
-class Ending(Channel):
+class Ending(Upgradable):
     """What every part of a connection shares, and everything that can end it."""
 
     def __init__(self, transport: Transport, site: Site, endpoints: Endpoints, crowd: Any) -> None:
@@ -51,6 +51,10 @@ class Ending(Channel):
         self.served = 0
         #: Accepted beyond the cap: its first request is answered 503.
         self.is_surplus = False
+        #: HTTP/1 is turned off.
+        self.is_http2_only = False
+        #: The first bytes, as long as they may be of either version.
+        self._held: bytes | None = None
         self._is_advancing = False
         self._is_answered = False
         self._is_aborted = False
@@ -58,15 +62,15 @@ class Ending(Channel):
         self._is_handed_over = False
         self._has_peer_closed = False
         self._is_eof = False
+        #: The connection as the application has taken it (``exchange.roles.RawStream``).
+        self._raw: Any = None
         self._discarded = 0
         self._left_to_take = 0
         self._phase_started = self.clock.now
         self._last_arrival = self.clock.now
         self._phase_bytes = 0
         self._read_deadline = self.clock.now + site.timeouts.first_byte_s if site.timeouts.first_byte_s else 0.0
-        self._began = 0.0
-        self._began_wall = 0.0
-        self._place = -1
+        self.account = Account(site)
         transport.owner = self
         transport.deadline = self._read_deadline
 
@@ -101,8 +105,7 @@ class Ending(Channel):
             request.lose()
         self._record(error.status)
         if not is_silent:
-            more = ((b"retry-after", b"1"),) if error.status == 503 else ()
-            fields, body = refusals.page(error.status, more)
+            fields, body = refusals.refusal(error.status)
             self.wire.close_after()
             self.transport.write(
                 self.wire.send_head(
@@ -257,17 +260,17 @@ class Ending(Channel):
         self._leave()
         return True
 
-    def doing(self) -> tuple[bool, str]:
-        """Why it is still open, for the log: (True, the request under way) or (False, a phrase in the plural)."""
+    def doing(self) -> list[tuple[bool, str]]:
+        """Why it is still open, for the log: see ``admission.Member``."""
         request = self.request
         if request is not None and self.phase != DISCARD:
             path = request.head.raw_path[:_PATH_BYTES].decode("ascii", "backslashreplace")
-            return True, f"{request.head.method[:_METHOD_BYTES]} {path}"
+            return [(True, f"{request.head.method[:_METHOD_BYTES]} {path}")]
         if self.transport.waiting:
-            return False, "clients that still take their answer"
+            return [(False, "clients that still take their answer")]
         if self.phase == HEAD or self.phase == FRESH:
-            return False, "requests whose head is not complete"
-        return False, "connections about to close"
+            return [(False, "requests whose head is not complete")]
+        return [(False, "connections about to close")]
 
     def evict(self) -> None:
         """Close to make room for others, when ``waiting_since`` allows it."""
@@ -303,26 +306,14 @@ class Ending(Channel):
 
     def leave_unlogged(self) -> None:
         """Keep the present exchange out of the access log."""
-        self._began = 0.0
+        self.account.leave_unlogged()
 
     def _record(self, status: int) -> None:
         """Account for the exchange once; ``status`` 0 takes the response's own."""
         request, response = self.request, self.response
         if request is None or response is None or self.phase == OVER:
             return
-        site = self.site
-        site.running -= 1
-        if site.ledger is not None:
-            site.ledger.end(self._place)
-        log = site.access_log
-        if log is not None and self._began:
-            head = request.head
-            client = request.endpoints.client
-            log.record(
-                client[0] if client is not None else None, head.method, head.target, head.version,
-                status or response.status, response.sent, time.monotonic() - self._began, self._began_wall,
-                None, head.fields, response.fields,
-            )  # fmt: skip
+        self.account.end(status or response.status, request, response, response.sent)
         self.request = None
         self.response = None
 

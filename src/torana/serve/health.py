@@ -35,6 +35,12 @@ class HealthGateway(Gateway):
         is_asked: bool = head.raw_path == self._path and (head.method == "GET" or head.method == "HEAD")
         return is_asked
 
+    def takes_conversations(self) -> bool:
+        return self._gateway.takes_conversations()
+
+    def converse(self, duplex: Any) -> None:
+        self._gateway.converse(duplex)
+
     def answer(self, request: Any, response: Any) -> None:
         if not self.is_asked(request):
             self._gateway.answer(request, response)
@@ -42,3 +48,4 @@ class HealthGateway(Gateway):
         request.channel.leave_unlogged()
         status, body = (200, b"ok") if self.is_ready else (503, b"unready")
         response.replace(status, [*_FIELDS, (b"content-length", b"%d" % len(body))], body)
+        request.channel.ended()

@@ -22,7 +22,7 @@ def _most_first(entry: tuple[str, int]) -> tuple[int, str]:
 
 def holders(connections: Iterable[Member], running: int) -> str:
     """Such as "2 requests GET /events, 1 POST /upload"; ``running``: applications at work, with a client or without."""
-    doing = Counter(connection.doing() for connection in connections)
+    doing = Counter(doing for connection in connections for doing in connection.doing())
     requests = [(what, count) for (is_request, what), count in doing.items() if is_request]
     requests.sort(key=_most_first)
     parts: list[str] = []

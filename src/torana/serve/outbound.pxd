@@ -2,11 +2,14 @@ from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
 from torana.net.transport cimport Transport
 from torana.serve.ending cimport Ending
-from torana.serve.phases cimport BODY, DISCARD, IDLE
+from torana.serve.carrier cimport Carrier, Speaker
+from torana.serve.phases cimport BODY, DISCARD, IDLE, OVER
+from torana.serve.tunnel cimport Tunnel
 from torana.serve.site cimport Site
 from torana.wire.http1.connection cimport Http1Connection
 
 cdef class Outbound(Ending):
+    cdef _raw_over(self)
     cdef _answered(self)
     cdef _exchange_over(self)
     cdef _cycle(self)

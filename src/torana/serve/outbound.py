@@ -10,13 +10,18 @@ import time
 from typing import Any
 
 from torana.exchange.request import Request
-from torana.exchange.response import ClientDisconnected
+from torana.exchange.response import NO_BODY, ClientDisconnected
 from torana.serve import timeouts
+from torana.serve.carrier import Carrier, Speaker
 from torana.serve.ending import Ending
-from torana.serve.phases import BODY, DISCARD, IDLE
+from torana.serve.phases import BODY, DISCARD, IDLE, OVER
+from torana.serve.tunnel import NOWHERE, Tunnel
 
 #: Bodies up to this size are copied into one piece with their head.
 _JOIN_BYTES = 8 * 1024
+
+#: The one protocol that makes way for another here.
+_UPGRADE = [(b"upgrade", b"websocket"), (b"connection", b"upgrade")]
 
 
 class Outbound(Ending):
@@ -81,6 +86,24 @@ class Outbound(Ending):
         if data:
             self.transport.write(data)
 
+    def upgrade(self, fields: Any, speaker: Speaker) -> Carrier:
+        wire, site, transport = self.wire, self.site, self.transport
+        request, response = self.request, self.response
+        assert request is not None and response is not None
+        date_line = self.clock.date_line if site.has_date else b""
+        fields = [*_UPGRADE, *fields]
+        head = wire.send_head(101, None, fields, NO_BODY, b"", True, date_line, site.default_lines)
+        transport.write(head)
+        response.status, response.fields = 101, fields
+        # Nothing of HTTP is kept for as long as a conversation may last.
+        request.channel = response.channel = NOWHERE
+        self.phase = OVER
+        self.request = None
+        self.response = None
+        tunnel = Tunnel(transport, site, self.crowd, self.account, request, response, speaker, wire.hand_over())
+        self.crowd.left(self)
+        return tunnel
+
     def abort(self) -> None:
         self._is_aborted = True
         if not self.transport.is_lent:
@@ -130,6 +153,16 @@ class Outbound(Ending):
                 self.response.lose()
             raise ClientDisconnected("the client is gone")
 
+    def raw(self) -> Any:
+        from torana.net.blocking import BlockingSocket
+
+        transport = self.transport
+        transport.leave()
+        # An interim answer that its client does not take has to go first, and does not.
+        if transport.is_lent and not transport.waiting and not transport.is_lost():
+            self._raw = BlockingSocket(transport, self.wire.hand_over(), self.site.timeouts.write_idle_s)
+        return self._raw
+
     def give_back(self) -> None:
         transport = self.transport
         transport.leave()
@@ -156,6 +189,18 @@ class Outbound(Ending):
         else:
             self._is_returned = True
             transport.poller.wake(transport)
+
+    def _raw_over(self) -> None:
+        """The application has returned from what was no HTTP any more: account for it; the rest is the polite end."""
+        raw, self._raw = self._raw, None
+        raw.end()
+        if raw.is_slow:
+            self.site.refusals.note(
+                "client takes WebSocket data too slowly", "timeout_write", self.endpoints.client, self.clock.now
+            )
+        if self.response is not None:
+            self.response.sent = raw.sent
+        self._record(0)
 
     # The end of an exchange
 

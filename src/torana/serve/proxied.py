@@ -97,8 +97,8 @@ class ProxiedStart:
     def close_if_idle(self, before: float) -> bool:
         return False
 
-    def doing(self) -> tuple[bool, str]:
-        return False, "connections without their PROXY protocol header"
+    def doing(self) -> list[tuple[bool, str]]:
+        return [(False, "connections without their PROXY protocol header")]
 
     def stop(self) -> None:
         self.lost()

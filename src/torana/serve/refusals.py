@@ -13,6 +13,16 @@ _log = logging.getLogger("torana.refused")
 
 Fields = list[tuple[bytes, bytes]]
 
+#: What the answer to a bad request has to say besides its status: when to come again, which WebSocket we speak.
+_DEMANDS: dict[int, tuple[tuple[bytes, bytes], ...]] = {
+    426: ((b"sec-websocket-version", b"13"),),
+    503: ((b"retry-after", b"1"),),
+}
+#: The same for HTTP/1.1, where the connection has a say (RFC 9110 section 15.5.22).
+_DEMANDS_1 = _DEMANDS | {
+    426: ((b"upgrade", b"websocket"), (b"connection", b"upgrade, close"), (b"sec-websocket-version", b"13")),
+}
+
 
 def page(status: int, more: tuple[tuple[bytes, bytes], ...] = ()) -> tuple[Fields, bytes]:
     """Fields and body of the fixed answer for ``status``."""
@@ -24,6 +34,11 @@ def page(status: int, more: tuple[tuple[bytes, bytes], ...] = ()) -> tuple[Field
         *more,
     ]
     return fields, body
+
+
+def refusal(status: int, is_http2: bool = False) -> tuple[Fields, bytes]:
+    """Fields and body of the answer to a request that deserves ``status``, with what must be said along with it."""
+    return page(status, (_DEMANDS if is_http2 else _DEMANDS_1).get(status, ()))
 
 
 class Refusals:

@@ -213,6 +213,10 @@ class Server:
             gateway = self._health = HealthGateway(options.health_path, gateway)
         site = Site(gateway, options, self.cap, open_access_log(options.access_log))
         site.health = self._health
+        if options.versions != "1":
+            from torana.serve.http2.connection import Http2Connection
+
+            site.http2 = Http2Connection
         if self._ledger_row is not None:
             site.ledger = Ledger(self._ledger_row)
         return site

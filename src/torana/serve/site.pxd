@@ -1,15 +1,21 @@
 from torana.exchange.roles cimport Gateway
+from torana.serve.in_flight cimport InFlight
 from torana.serve.ledger cimport Ledger
 
 cdef class Site:
     cdef public Gateway gateway
     cdef public object options
     cdef public object limits
+    cdef public object http2_limits
+    cdef public object http2
     cdef public object timeouts
     cdef public object trust
     cdef public object refusals
+    cdef public object origins
+    cdef public InFlight in_flight
     cdef public object access_log
     cdef public bytes default_lines
+    cdef public list default_fields
     cdef public bint has_date
     cdef public long long body_limit
     cdef public Py_ssize_t read_ahead

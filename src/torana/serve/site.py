@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from torana.exchange.roles import Gateway
 from torana.serve.forwarded import Trust
+from torana.serve.in_flight import InFlight
+from torana.serve.origins import Origins
 from torana.serve.refusals import Refusals
 
 if TYPE_CHECKING:
@@ -24,12 +26,21 @@ class Site:
         self.gateway = gateway
         self.options = options
         self.limits: Any = options.limits
+        self.http2_limits: Any = options.http2
+        #: Makes an HTTP/2 connection of a transport: ``http2(transport, site, endpoints, crowd)``; None while the site
+        #: does not speak it.
+        self.http2: Any = None
         self.timeouts: Any = options.timeouts
         self.trust = Trust(options.identity.forwarded_allow_ips, family=options.identity.forwarded_family)
         self.refusals = Refusals()
+        #: Which pages may open WebSockets, and what those together hold.
+        self.origins = Origins(options.identity.websocket_origins)
+        self.in_flight = InFlight(options.websocket.message_bytes)
         self.access_log: Any = log
         #: Complete field lines added to each response that does not have the field.
         self.default_lines = _default_lines(options)
+        #: The same as pairs, for HTTP/2.
+        self.default_fields = _default_fields(options)
         self.has_date = options.identity.date_header
         self.body_limit = options.bounds.body_bytes
         self.read_ahead = options.bounds.read_ahead_bytes
@@ -51,6 +62,13 @@ class Site:
         self.on_worn_out: Any = None
         #: Answers the health path, also when the application has too much to do; None when there is none.
         self.health: Any = None
+
+
+def _default_fields(options: ServeOptions) -> list[tuple[bytes, bytes]]:
+    named = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in options.identity.headers]
+    if options.identity.server_header and all(name != b"server" for name, _ in named):
+        named.insert(0, (b"server", b"torana"))
+    return named
 
 
 def _default_lines(options: ServeOptions) -> bytes:

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from torana.gateway.wsgi.raw_socket import OpenSockets
 from torana.gateway.wsgi.starved import Starved
 
 
@@ -85,6 +86,37 @@ def test_a_loop_that_stood_still_says_nothing_about_threads(pool: Pool) -> None:
     pool.queue = 1
     starved = looked(pool, 2, told)
     starved.look(160.0)
+    assert told == []
+
+
+def test_threads_held_by_sockets_are_no_hang(pool: Pool) -> None:
+    told: list[str] = []
+    pool.queue = 1
+    sockets = OpenSockets()
+    starved = Starved(5.0, pool, told.append, sockets)  # type: ignore[arg-type]
+    for _ in range(pool.size()):
+        sockets.add()
+    for now in range(100, 200):
+        starved.look(float(now))
+    assert told == []
+    # One of the two threads is free for others again, and does not come back from what it does then.
+    sockets.remove()
+    for now in range(200, 207):
+        starved.look(float(now))
+    assert len(told) == 1
+
+
+def test_a_socket_that_opens_is_something_that_moves(pool: Pool) -> None:
+    """A handshake that had to wait a moment, and then nothing but open sockets for hours."""
+    told: list[str] = []
+    sockets = OpenSockets()
+    starved = Starved(5.0, pool, told.append, sockets)  # type: ignore[arg-type]
+    pool.queue = 1
+    starved.look(100.0)
+    pool.queue = 0
+    sockets.add()
+    for now in range(101, 200):
+        starved.look(float(now))
     assert told == []
 
 

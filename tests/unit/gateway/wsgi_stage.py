@@ -124,6 +124,7 @@ class Stage:
         length: int = 0,
         version: str = "1.1",
         body_limit: int = 0,
+        upgrade: bytes | None = None,
     ) -> tuple[Request, Response, RecordingChannel]:
         """Hand one request head to the gateway, on a channel of its own."""
         head = RequestHead()
@@ -136,6 +137,7 @@ class Stage:
         head.fields = list(fields)
         head.version = version
         head.content_length = length
+        head.upgrade = upgrade
         channel = RecordingChannel()
         request = Request(head, self.endpoints, channel, body_limit, 64 * 1024)
         response = Response(channel, request)

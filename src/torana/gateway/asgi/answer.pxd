@@ -19,3 +19,7 @@ cdef class Answer:
 
 @cython.locals(made=Answer)
 cpdef Answer new_answer(Response response, bint is_debug)
+
+cpdef dict as_dict(object message)
+cpdef object status_of(dict message)
+cpdef object body_of(dict message)

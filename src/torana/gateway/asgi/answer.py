@@ -34,7 +34,7 @@ class Answer:
     def send(self, message: Any) -> Any:
         """Act on one message; awaitable that waits while the client is slow. Raises into the application."""
         if type(message) is not dict:
-            message = _checked(message)
+            message = as_dict(message)
         kind = message.get("type")
         try:
             if kind == "http.response.start":
@@ -53,11 +53,7 @@ class Answer:
             self._waiters.wake()
 
     def _start(self, message: dict[str, Any]) -> None:
-        status = message.get("status")
-        if type(status) is not int:
-            if not isinstance(status, int) or isinstance(status, bool):
-                raise ApplicationError(f"status must be an int, found {type(status).__name__}")
-            status = int(status)
+        status = status_of(message)
         fields = message.get("headers")
         try:
             self._response.start(
@@ -67,13 +63,7 @@ class Answer:
             raise ApplicationError(f"headers must be pairs of bytes ({error})") from None
 
     def _write(self, message: dict[str, Any]) -> None:
-        body = message.get("body", b"")
-        kind = type(body)
-        if kind is not bytes and kind is not bytearray and kind is not memoryview:
-            raise ApplicationError(f"body must be bytes, found {kind.__name__}")
-        if kind is memoryview and (body.itemsize != 1 or not body.c_contiguous):
-            body = bytes(body)
-        self._response.write(body, not message.get("more_body", False))
+        self._response.write(body_of(message), not message.get("more_body", False))
 
     def _other(self, kind: Any, message: dict[str, Any]) -> Any:
         response = self._response
@@ -177,10 +167,32 @@ def new_answer(response: Response, is_debug: bool) -> Answer:
     return made
 
 
-def _checked(message: Any) -> dict[str, Any]:
+def as_dict(message: Any) -> dict[str, Any]:
+    """A message of some class of dicts as a plain one; all else raises ``ApplicationError``."""
     if isinstance(message, dict):
-        return message
+        return dict(message)
     raise ApplicationError(f"a message must be a dict, found {type(message).__name__}")
+
+
+def status_of(message: dict[str, Any]) -> int:
+    """The status in the start of a response; raises ``ApplicationError`` when it is not a number."""
+    status = message.get("status")
+    if type(status) is not int:
+        if not isinstance(status, int) or isinstance(status, bool):
+            raise ApplicationError(f"status must be an int, found {type(status).__name__}")
+        status = int(status)
+    return status
+
+
+def body_of(message: dict[str, Any]) -> Any:
+    """The bytes-like body in a message; raises ``ApplicationError`` when it is something else."""
+    body = message.get("body", b"")
+    kind = type(body)
+    if kind is not bytes and kind is not bytearray and kind is not memoryview:
+        raise ApplicationError(f"body must be bytes, found {kind.__name__}")
+    if kind is memoryview and (body.itemsize != 1 or not body.c_contiguous):
+        body = bytes(body)
+    return body
 
 
 def _pairs(fields: Any) -> list[tuple[bytes, bytes]]:

@@ -5,6 +5,7 @@ from torana.exchange.response cimport Response
 from torana.exchange.roles cimport Gateway
 from torana.gateway.asgi.answer cimport Answer, new_answer
 from torana.gateway.asgi.body cimport Body, new_body
+from torana.gateway.asgi.conversation cimport WebSocketCall
 from torana.gateway.asgi.describe cimport Describer
 from torana.gateway.asgi.steps cimport Steps
 
@@ -17,6 +18,7 @@ cdef class AsgiGateway(Gateway):
     cdef public bint is_debug
     cdef public Describer describer
     cdef public set calls
+    cdef public set conversations
     cdef object _lifespan
     cdef object _context
     cdef object _loop
@@ -26,6 +28,10 @@ cdef class AsgiGateway(Gateway):
 
     @cython.locals(call=HttpCall)
     cpdef answer(self, object request, object response)
+    cpdef bint takes_conversations(self) except -1
+    @cython.locals(call=WebSocketCall)
+    cpdef converse(self, object duplex)
+    cdef object _start(self, Steps call, str name)
     cpdef tick(self, double now_s)
 
 cdef class HttpCall(Steps):

@@ -12,17 +12,19 @@ import time
 from contextvars import Context, copy_context
 from typing import Any
 
+from torana.exchange.duplex import Duplex
 from torana.exchange.request import Request
-from torana.exchange.response import ClientDisconnected, Response
+from torana.exchange.response import Response
 from torana.exchange.roles import Gateway
 from torana.exchange.states import CUT, IDLE
 from torana.gateway.asgi.answer import Answer, new_answer
 from torana.gateway.asgi.body import Body, new_body
+from torana.gateway.asgi.conversation import WebSocketCall
 from torana.gateway.asgi.describe import Describer
+from torana.gateway.asgi.gone import follows_disconnect, is_disconnect, log_gone
 from torana.gateway.asgi.lifespan import Lifespan
 from torana.gateway.asgi.steps import Steps
 from torana.gateway.asgi.watch import Watch
-from torana.gateway.culprit import last_place
 from torana.gateway.failure import ErrorPage, internal_error, log_failure, log_warning, plain, shown
 from torana.gateway.options import GatewayOptions
 
@@ -45,6 +47,7 @@ class AsgiGateway(Gateway):
         self.is_debug = error_page is not None
         self.describer = Describer(options.root_path, None, self.is_debug)
         self.calls: set[HttpCall] = set()
+        self.conversations: set[WebSocketCall] = set()
         self._lifespan = Lifespan(app, options)
         self._context: Context = copy_context()
         self._loop: Any = None
@@ -67,8 +70,8 @@ class AsgiGateway(Gateway):
         await self._lifespan.shutdown()
 
     def running(self) -> int:
-        """Applications still running, also those whose answer is complete."""
-        return len(self.calls)
+        """Applications still running, also those whose answer or conversation is over."""
+        return len(self.calls) + len(self.conversations)
 
     def answer(self, request: Request, response: Response) -> None:
         """Start the application on a task of its own."""
@@ -79,15 +82,28 @@ class AsgiGateway(Gateway):
         if self._limit_s:
             call.limit_s = self._limit_s
             call.deadline = time.monotonic() + self._limit_s
+        call.task = self._start(call, "torana-request")
+
+    def takes_conversations(self) -> bool:
+        return True
+
+    def converse(self, duplex: Duplex) -> None:
+        """As ``answer``; how long a conversation lasts is limited by nobody."""
+        call = WebSocketCall(self.conversations, self.app, self.describer, self.error_page, self._loop, duplex)
+        duplex.answerer = call
+        self.conversations.add(call)
+        call.task = self._start(call, "torana-websocket")
+
+    def _start(self, call: Steps, name: str) -> Any:
+        """The task; None when it is done already, so that it and its call do not hold each other."""
         context = self._context.copy()
         if self._make_task is not None:
-            call.task = self._make_task(call, context=context)
+            task = self._make_task(call, context=context)
         elif _HAS_EAGER:
-            task = _Task(call, loop=self._loop, name="torana-request", context=context, eager_start=True)
-            if not task.done():
-                call.task = task
+            task = _Task(call, loop=self._loop, name=name, context=context, eager_start=True)
         else:
-            call.task = _Task(call, loop=self._loop, name="torana-request", context=context)
+            return _Task(call, loop=self._loop, name=name, context=context)
+        return None if task.done() else task
 
     def tick(self, now_s: float) -> None:
         """End the calls whose time is over."""
@@ -175,6 +191,7 @@ class HttpCall(Steps):
         if response.state == CUT:
             # Told of a disconnect while the client may still hold its end: close ours.
             response.channel.abort()
+        response.channel.ended()
         return ending
 
     def _failed(self, error: BaseException) -> BaseException | None:
@@ -186,12 +203,10 @@ class HttpCall(Steps):
                 return error
             if self.response.is_over():
                 return None
-        elif _is_disconnect(error):
+        elif is_disconnect(error):
             return None
-        elif _follows_disconnect(error):
-            # One line and no traceback: frameworks put an exception of their own in the place of our word.
-            _log.info("%s %s: the client left; the application raised %s%s",
-                      head.method, shown(head.target), type(error).__name__, _where(error))  # fmt: skip
+        elif follows_disconnect(error):
+            log_gone(error, head)
             return None
         log_failure(error, head)
         self._answer_error(error)
@@ -214,27 +229,3 @@ class HttpCall(Steps):
                 response.abort()
         except OSError:
             response.abort()
-
-
-def _where(error: BaseException) -> str:
-    place = last_place(error)
-    return f" at {place}" if place else ""
-
-
-def _is_disconnect(error: BaseException) -> bool:
-    """Whether an error is only our own word that the client is gone, however many groups it is wrapped in."""
-    if isinstance(error, ClientDisconnected):
-        return True
-    if isinstance(error, BaseExceptionGroup):
-        return all(_is_disconnect(part) for part in error.exceptions)
-    return False
-
-
-def _follows_disconnect(error: BaseException, depth: int = 16) -> bool:
-    """Whether an error was raised while our word that the client is gone was handled (Starlette's ClientDisconnect)."""
-    if depth == 0:
-        return False
-    if isinstance(error, BaseExceptionGroup):
-        return all(_is_disconnect(part) or _follows_disconnect(part, depth - 1) for part in error.exceptions)
-    earlier = error.__cause__ or error.__context__
-    return earlier is not None and (_is_disconnect(earlier) or _follows_disconnect(earlier, depth - 1))

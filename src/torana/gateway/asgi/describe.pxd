@@ -1,6 +1,7 @@
 cimport cython
 
 from torana.base.endpoints cimport Endpoints
+from torana.exchange.duplex cimport Duplex
 from torana.exchange.request cimport Request
 from torana.wire.events cimport RequestHead
 
@@ -15,6 +16,9 @@ cdef class Describer:
 
     @cython.locals(head=RequestHead, endpoints=Endpoints, extensions=dict, scope=dict)
     cpdef dict http_scope(self, Request request)
+
+    @cython.locals(request=Request, head=RequestHead, endpoints=Endpoints, extensions=dict, scope=dict)
+    cpdef dict websocket_scope(self, Duplex duplex)
 
     @cython.locals(memo=tuple, template=dict)
     cdef dict _template_of(self, Endpoints endpoints)

@@ -1,4 +1,5 @@
-"""A request as ASGI's http scope (ASGI HTTP spec 2.5; ``spec.md`` ASGI-HTTP-01 to 26, ASGI-ROOT).
+"""A request as ASGI's http or websocket scope (ASGI HTTP spec 2.5; ``spec.md`` ASGI-HTTP-01 to 26, ASGI-ROOT, WS-01 to
+07).
 
 Every container in a scope is fresh, so that nothing an application changes reaches another request.
 """
@@ -9,9 +10,13 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from torana.base.endpoints import Endpoints
+from torana.exchange.duplex import Duplex
 from torana.exchange.request import Request
 
 SPEC_VERSION = "2.5"
+
+#: How a conversation's scheme is written (RFC 6455 section 3), whatever the version of HTTP says of its own.
+_SCHEMES = {"http": "ws", "https": "wss"}
 
 
 def path_of(raw_path: bytes, root_path: str) -> str:
@@ -31,7 +36,7 @@ def _decode(raw_path: bytes) -> str:
 
 
 class Describer:
-    """Makes http scopes for one application. Copying a template is cheaper than filling a dict key by key."""
+    """Makes scopes for one application. Copying a template is cheaper than filling a dict key by key."""
 
     def __init__(self, root_path: str, state: dict[str, Any] | None, is_debug: bool) -> None:
         """``state``: the lifespan's namespace, copied into each scope; None when there is none."""
@@ -75,6 +80,33 @@ class Describer:
         scope["query_string"] = head.query
         scope["headers"] = head.fields[:]
         scope["extensions"] = extensions
+        if self._state is not None:
+            scope["state"] = self._state.copy()
+        return scope
+
+    def websocket_scope(self, duplex: Duplex) -> dict[str, Any]:
+        """A fresh scope for one conversation."""
+        request = duplex.request
+        head = request.head
+        endpoints = request.endpoints
+        extensions: dict[str, Any] = {"websocket.http.response": {}}
+        if endpoints.tls is not None:
+            extensions["tls"] = endpoints.tls.copy()
+        scope: dict[str, Any] = {
+            "type": "websocket",
+            "asgi": self._asgi.copy(),
+            "http_version": head.version,
+            "server": endpoints.server,
+            "client": endpoints.client,
+            "scheme": _SCHEMES.get(endpoints.scheme, endpoints.scheme),
+            "root_path": self._root_path,
+            "path": path_of(head.raw_path, self._root_path),
+            "raw_path": head.raw_path,
+            "query_string": head.query,
+            "headers": head.fields[:],
+            "subprotocols": duplex.subprotocols[:],
+            "extensions": extensions,
+        }
         if self._state is not None:
             scope["state"] = self._state.copy()
         return scope

@@ -9,6 +9,11 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
+try:
+    import cython
+except ImportError:
+    from torana.base import uncompiled as cython
+
 
 class Done:
     """Finishes at once, without a value. Stateless: one instance serves all."""
@@ -78,3 +83,6 @@ Coroutine.register(Ready)
 
 #: For everything that finishes without a value.
 DONE = Done()
+
+if cython.compiled:
+    _end_without_traceback()

@@ -14,10 +14,14 @@ class Waiters:
     def add(self) -> asyncio.Future[None]:
         """A future that is done at the next ``wake``."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        if self._futures is None:
+        futures = self._futures
+        if futures is None:
             self._futures = [future]
         else:
-            self._futures.append(future)
+            # Whoever asks again and again, and gives up each time, leaves one behind and not thousands.
+            while futures and futures[len(futures) - 1].done():
+                futures.pop()
+            futures.append(future)
         return future
 
     def wake(self) -> None:

@@ -19,8 +19,11 @@ cdef class Answer:
     cdef long long _left
     cdef public bint is_stopped
     cdef public bint has_excess
+    cdef public bint is_raw
+    cdef object _raw
 
     cpdef begin(self, Response response, bint is_head, bint takes_hints)
+    cpdef stop(self)
     cpdef send(self, object result)
     cpdef end(self)
     @cython.locals(fields=list, name=bytes, value=bytes, known=tuple, code=int, reason=bytes)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torana.exchange.response import Response
-    from torana.exchange.roles import Channel
+    from torana.exchange.roles import Channel, RawStream
 
 #: What PEP 3333 forbids an application to say: these speak of the connection, which is the server's.
 _HOP_BY_HOP = frozenset(
@@ -54,6 +54,9 @@ class Answer:
         self.is_stopped = False
         #: The application gave more than it declared; what was too much was not sent.
         self.has_excess = False
+        #: The application has taken the connection: what it answers is passed over.
+        self.is_raw = False
+        self._raw: RawStream | None = None
 
     # What the application calls
 
@@ -62,6 +65,8 @@ class Answer:
         response = self._response
         if response is None:
             raise ApplicationError("start_response was called after the request was over")
+        if self.is_raw:
+            return self.write
         if exc_info:
             try:
                 if response.is_begun():
@@ -81,6 +86,8 @@ class Answer:
         response = self._response
         if response is None:
             raise ApplicationError("write() was called after the request was over")
+        if self.is_raw:
+            return
         block = _block(data)
         if self._is_bodyless and response.state == DONE:
             return
@@ -98,10 +105,30 @@ class Answer:
             if links:
                 response.hint(links)
 
+    def raw(self) -> RawStream | None:
+        """Take the connection from HTTP, for ``RawSocket``; None when it is too late. On any thread."""
+        response = self._response
+        stream = None if response is None else response.hand_over()
+        if stream is not None:
+            self._raw = stream
+            self.is_raw = True
+            if self.is_stopped:
+                # Told between these lines and the loop's own look at them.
+                stream.stop()
+        return stream
+
     # What the server calls
+
+    def stop(self) -> None:
+        """On the loop's thread: the server is stopping, and this answer has had its time."""
+        self.is_stopped = True
+        if self._raw is not None:
+            self._raw.stop()
 
     def send(self, result: Any) -> None:
         """Send what the application returned. Raises what iterating raises, and ``ApplicationError``."""
+        if self.is_raw:
+            return
         kind = type(result)
         if kind is list or kind is tuple:
             if len(result) == 1:
@@ -122,6 +149,9 @@ class Answer:
         """The application has nothing more to say; it may keep its callables, but they reach nothing."""
         self._response = None  # type: ignore[assignment]
         self._channel = None  # type: ignore[assignment]
+        if self._raw is not None:
+            self._raw.end()
+            self._raw = None
 
     # Inside
 
@@ -155,6 +185,8 @@ class Answer:
                 return
             if self.is_stopped:
                 raise ClientDisconnected("the server is stopping")
+        if self.is_raw:
+            return
         self._check_started()
         response.write(b"", True)
 

@@ -19,6 +19,7 @@ cdef class Site:
     cdef public long long dropped
     cdef public long long queued
     cdef public object watch
+    cdef public object sockets
     cdef object _put
 
     cpdef enqueue(self, Call call)

@@ -14,6 +14,7 @@ from torana.exchange.roles import Answerer
 from torana.gateway.failure import internal_error, log_failure, log_warning, plain
 from torana.gateway.wsgi.answer import Answer, new_answer
 from torana.gateway.wsgi.body import Spool
+from torana.gateway.wsgi.raw_socket import OpenSockets, offer
 from torana.wire.events import WireError
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class Site:
         self.queued = 0
         #: To be called after a call was queued; None while somebody watches already, or nobody wants to.
         self.watch: Callable[[], None] | None = None
+        #: Threads that are held by applications which have taken their connection.
+        self.sockets = OpenSockets()
         self._put = put
 
     def enqueue(self, call: Call) -> None:
@@ -132,7 +135,7 @@ class Call(Answerer):
             self._is_stopped = True
             answer = self._answer
             if answer is not None:
-                answer.is_stopped = True
+                answer.stop()
 
     def give_up(self) -> None:
         """Answer 503 in the application's place; by whoever has taken the call from the queue."""
@@ -216,6 +219,8 @@ class Call(Answerer):
             environ = self._site.describer.environ(self._request, spool.size)
             environ["wsgi.input"] = spool.open()
         environ["wsgi.early_hints"] = answer.early_hints
+        if self._request.head.upgrade is not None:
+            offer(environ, self._request, answer.raw, self._site.sockets)
         return environ
 
     def _close(self, result: Any) -> None:
@@ -231,6 +236,11 @@ class Call(Answerer):
         """A plain 500 while nothing has left; afterwards a cut that nobody takes for the end."""
         response = self._response
         try:
+            if self._answer is not None and self._answer.is_raw:
+                # Two ways to tell servers that the socket was used (python-engineio, Flask-Sock), or a lost client.
+                if not isinstance(error, (ConnectionError, StopIteration)):
+                    log_failure(error, self._request.head)
+                return
             if isinstance(error, WireError):
                 self._say(error.status)
                 return
@@ -255,6 +265,8 @@ class Call(Answerer):
         try:
             if self._answer is not None:
                 self._answer.end()
+                if self._answer.is_raw:
+                    self._site.sockets.remove()
             if self._spool is not None:
                 self._spool.discard()
             if self._site.errors.has_parts:
@@ -265,6 +277,8 @@ class Call(Answerer):
             self._release()
 
     def _release(self) -> None:
+        if self._channel is not None:
+            self._channel.ended()
         # The request knows this call: without this, each pair would wait for the garbage collector.
         self._request = None  # type: ignore[assignment]
         self._response = None  # type: ignore[assignment]

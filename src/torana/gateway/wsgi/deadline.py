@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from torana.exchange.request import Request
     from torana.exchange.response import Response
-    from torana.exchange.roles import Channel
+    from torana.exchange.roles import Channel, RawStream
     from torana.gateway.wsgi.call import Site
     from torana.wire.events import RequestHead
 
@@ -264,6 +264,17 @@ class TimedAnswer(Answer):
         _shut(call)
         try:
             Answer.early_hints(self, headers)
+        finally:
+            _open(call)
+
+    def raw(self) -> RawStream | None:
+        # Once the connection is taken, ``take`` finds the answer over: the call has no deadline any more.
+        call = self._call
+        if call is None:
+            return Answer.raw(self)
+        _shut(call)
+        try:
+            return Answer.raw(self)
         finally:
             _open(call)
 

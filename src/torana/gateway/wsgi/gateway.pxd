@@ -7,12 +7,14 @@ from torana.gateway.wsgi.call cimport Call, Site, new_call
 
 cdef class WsgiGateway(Gateway):
     cdef readonly object pool
+    cdef readonly object sockets
     cdef Site _site
     cdef long long _begun
     cdef double _timeout_s
     cdef object _loop
     cdef object _deadlines
     cdef object _starved
+    cdef bint _has_said_full
 
     @cython.locals(call=Call)
     cpdef answer(self, object request, object response)

@@ -56,6 +56,8 @@ class WsgiGateway(Gateway):
         self.pool = ThreadPool(most)
         describer = Describer(constants.of, options.root_path)
         self._site = Site(app, describer, errors, self.pool.put, options.spool_bytes, error_page)
+        #: Threads held by applications that have taken their connection.
+        self.sockets = self._site.sockets
         self._begun = 0
         self._timeout_s = options.thread_queue_timeout_s
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -68,7 +70,8 @@ class WsgiGateway(Gateway):
         if hang_s:
             from torana.gateway.wsgi.starved import Starved
 
-            self._starved = Starved(hang_s, self.pool, on_worn)
+            self._starved = Starved(hang_s, self.pool, on_worn, self.sockets)
+        self._has_said_full = False
 
     def answer(self, request: Any, response: Any) -> None:
         if self._deadlines is None:
@@ -92,6 +95,13 @@ class WsgiGateway(Gateway):
         if self._starved is not None:
             self._starved.look(now_s)
         site = self._site
+        if self.sockets.held >= self.pool.most and self.pool.waiting() and not self._has_said_full:
+            self._has_said_full = True
+            logger.warning(
+                "All %d threads are held by open WebSockets while requests wait; each socket needs a thread of its own "
+                "(setting: threads)",
+                self.pool.most,
+            )
         overdue = self.pool.overdue(now_s, site.queued, self._timeout_s)
         for call in overdue:
             # A place in the queue belongs to whoever took it, here as on a thread.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torana.gateway.threads import ThreadPool
+    from torana.gateway.wsgi.raw_socket import OpenSockets
 
 #: More time than this between two looks, and it was the loop (or the whole machine) that stood still; seconds.
 _STEP_S = 2.0
@@ -24,11 +25,21 @@ _MOST_STACKS = 10
 
 
 class Starved:
-    """For one gateway. ``on_worn`` is told once why another worker should take this one's place, if there is one."""
+    """For one gateway. ``on_worn`` is told once why another worker should take this one's place, if there is one.
 
-    def __init__(self, limit_s: float, pool: ThreadPool, on_worn: Callable[[str], None] | None) -> None:
+    ``sockets``: threads that are meant to stay away. Another worker would soon be as full of them.
+    """
+
+    def __init__(
+        self,
+        limit_s: float,
+        pool: ThreadPool,
+        on_worn: Callable[[str], None] | None,
+        sockets: OpenSockets | None = None,
+    ) -> None:
         self._limit_s = limit_s
         self._pool = pool
+        self._sockets = sockets
         self._on_worn = on_worn
         self._done = -1
         self._looked_s = 0.0
@@ -40,7 +51,12 @@ class Starved:
         """To be called about once a second, before the queue is cleared of what has waited too long."""
         step_s, self._looked_s = min(_STEP_S, now - self._looked_s), now
         done = self._pool.done()
-        if done != self._done:
+        if self._sockets is not None:
+            # A socket that was opened is something that moves, too.
+            done += self._sockets.taken
+            if self._sockets.held >= self._pool.size():
+                done = -1
+        if done != self._done or done < 0:
             self._done = done
             self._still_s = -1.0
             self._is_told = False

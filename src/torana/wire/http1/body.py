@@ -10,11 +10,11 @@ import re
 from typing import TYPE_CHECKING
 
 from torana.base.bytescan import HEX, hexadecimal, span
+from torana.base.trailers import is_forbidden_trailer
 from torana.wire.events import EndOfBody, WireError
 from torana.wire.http1.framing import CHUNKED, LENGTH, NO_BODY
 from torana.wire.http1.parser import split_field
 from torana.wire.http1.received import INCOMPLETE, TOO_LONG
-from torana.wire.http1.trailers import is_forbidden_trailer
 
 if TYPE_CHECKING:
     from torana.wire.http1.limits import Limits

@@ -2,23 +2,9 @@ cimport cython
 
 from torana.base.bytescan cimport LOWER
 
-cdef int PLAIN
-cdef int HOST
-cdef int CONTENT_LENGTH
-cdef int TRANSFER_ENCODING
-cdef int CONNECTION
-cdef int EXPECT
-cdef int UPGRADE
-cdef int TE
-cdef int CONTENT_TYPE
-cdef int FORWARDING
-cdef int PROXY
-
 cdef list NAMES
 cdef bytes KIND_BYTES
 cdef const unsigned char* KINDS
 
 @cython.locals(size=Py_ssize_t, slot=Py_ssize_t, i=Py_ssize_t, known="const unsigned char*", name=bytes)
 cpdef Py_ssize_t slot_of(const unsigned char* data, Py_ssize_t start, Py_ssize_t end) except -2
-
-cpdef bint is_forwarding(bytes name) except -1

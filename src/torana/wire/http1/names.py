@@ -1,58 +1,12 @@
-"""Field names that most requests carry, found without making an object, and which of them the parser must look into.
+"""Field names that most requests carry, found without making an object.
 
-A small open hash over length, first and last byte. Never here: values.
+A small open hash over length, first and last byte. Never here: values, what a name means (``base/field_names``).
 """
 
 from __future__ import annotations
 
 from torana.base.bytescan import LOWER
-
-#: What a name means to the parser.
-PLAIN = 0
-HOST = 1
-CONTENT_LENGTH = 2
-TRANSFER_ENCODING = 3
-CONNECTION = 4
-EXPECT = 5
-UPGRADE = 6
-TE = 7
-CONTENT_TYPE = 8
-FORWARDING = 9
-PROXY = 10
-
-_KINDS = {
-    b"host": HOST,
-    b"content-length": CONTENT_LENGTH,
-    b"transfer-encoding": TRANSFER_ENCODING,
-    b"connection": CONNECTION,
-    b"expect": EXPECT,
-    b"upgrade": UPGRADE,
-    b"te": TE,
-    b"content-type": CONTENT_TYPE,
-    b"proxy": PROXY,
-}
-
-#: Names by which a trusted hop says who the client is; ``x-forwarded-*`` is matched by its prefix as well.
-_FORWARDING = (
-    b"forwarded x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port x-forwarded-prefix "
-    b"x-forwarded-server x-forwarded-by x-forwarded-ssl x-forwarded-scheme x-forwarded-client-cert "
-    b"x-real-ip x-client-ip x-cluster-client-ip true-client-ip cf-connecting-ip fastly-client-ip x-scheme "
-    b"x-original-host x-original-for x-original-proto x-original-url x-rewrite-url front-end-https x-url-scheme "
-    b"x-ssl-client-cert x-ssl-client-verify x-ssl-client-dn x-client-cert client-cert client-cert-chain "
-    b"x-remote-user remote-user"
-).split()
-
-_PLAIN = (
-    b"accept accept-charset accept-encoding accept-language access-control-request-headers "
-    b"access-control-request-method authorization cache-control cookie date dnt from if-match if-modified-since "
-    b"if-none-match if-range if-unmodified-since keep-alive max-forwards origin pragma priority "
-    b"proxy-authorization proxy-connection range referer sec-ch-ua sec-ch-ua-mobile sec-ch-ua-platform "
-    b"sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user sec-gpc sec-websocket-extensions "
-    b"sec-websocket-key sec-websocket-protocol sec-websocket-version server-timing traceparent tracestate trailer "
-    b"upgrade-insecure-requests user-agent via x-api-key x-csrf-token x-csrftoken x-request-id x-requested-with "
-    b"x-correlation-id content-encoding content-language content-disposition idempotency-key last-event-id "
-    b"x-http-method-override baggage b3 x-amzn-trace-id x-request-start http2-settings save-data"
-).split()
+from torana.base.field_names import KIND_OF
 
 _SLOTS = 1024
 
@@ -61,8 +15,7 @@ def _build() -> tuple[list[bytes], bytes]:
     """The hash's two columns: names (empty where there is none) and kinds, by slot."""
     names = [b""] * _SLOTS
     kinds = bytearray(_SLOTS)
-    known = _KINDS | dict.fromkeys(_FORWARDING, FORWARDING) | dict.fromkeys(_PLAIN, PLAIN)
-    for name, kind in known.items():
+    for name, kind in KIND_OF.items():
         slot = (len(name) * 37 + name[0] * 5 + name[len(name) - 1] * 11) & (_SLOTS - 1)
         while names[slot]:
             slot = (slot + 1) & (_SLOTS - 1)
@@ -75,21 +28,7 @@ NAMES, KIND_BYTES = _build()
 KINDS = KIND_BYTES
 
 # Compiled, the names above are C variables (names.pxd); this keeps them importable from Python.
-globals().update(
-    PLAIN=PLAIN,
-    HOST=HOST,
-    CONTENT_LENGTH=CONTENT_LENGTH,
-    TRANSFER_ENCODING=TRANSFER_ENCODING,
-    CONNECTION=CONNECTION,
-    EXPECT=EXPECT,
-    UPGRADE=UPGRADE,
-    TE=TE,
-    CONTENT_TYPE=CONTENT_TYPE,
-    FORWARDING=FORWARDING,
-    PROXY=PROXY,
-    NAMES=NAMES,
-    KINDS=KIND_BYTES,
-)
+globals().update(NAMES=NAMES, KINDS=KIND_BYTES)
 
 
 def slot_of(data: bytes, start: int, end: int) -> int:
@@ -108,8 +47,3 @@ def slot_of(data: bytes, start: int, end: int) -> int:
             if i == size:
                 return slot
         slot = (slot + 1) & 1023
-
-
-def is_forwarding(name: bytes) -> bool:
-    """Whether an unknown name belongs to those that only a trusted hop may set."""
-    return name.startswith((b"x-forwarded-", b"x-client-", b"x-ssl-client", b"ssl-client", b"x-original-"))

@@ -2,12 +2,13 @@ cimport cython
 
 from torana.base.authority cimport is_authority
 from torana.base.bytescan cimport NAME, TEXT, decimal, is_word
+from torana.base.field_names cimport (
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, FORWARDING, HOST, PROXY, TE, TRANSFER_ENCODING, UPGRADE,
+    is_forwarding,
+)
 from torana.wire.events cimport RequestHead
 from torana.wire.http1.framing cimport request_length
-from torana.wire.http1.names cimport (
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, FORWARDING, HOST, KINDS, NAMES, PROXY, TE,
-    TRANSFER_ENCODING, UPGRADE, is_forwarding, slot_of,
-)
+from torana.wire.http1.names cimport KINDS, NAMES, slot_of
 from torana.wire.http1.received cimport INCOMPLETE, ILLEGAL, TOO_LONG, Received
 from torana.wire.http1.request_line cimport read_plain, read_unusual
 

@@ -11,25 +11,23 @@ from typing import TYPE_CHECKING
 
 from torana.base.authority import is_authority
 from torana.base.bytescan import NAME, TEXT, decimal, is_word
-from torana.base.headers import is_field_value, is_token, tokens
-from torana.wire.events import RequestHead, WireError
-from torana.wire.http1.framing import request_length
-from torana.wire.http1.names import (
+from torana.base.field_names import (
     CONNECTION,
     CONTENT_LENGTH,
     CONTENT_TYPE,
     EXPECT,
     FORWARDING,
     HOST,
-    KINDS,
-    NAMES,
     PROXY,
     TE,
     TRANSFER_ENCODING,
     UPGRADE,
     is_forwarding,
-    slot_of,
 )
+from torana.base.headers import is_field_value, is_token, tokens
+from torana.wire.events import RequestHead, WireError
+from torana.wire.http1.framing import request_length
+from torana.wire.http1.names import KINDS, NAMES, slot_of
 from torana.wire.http1.received import ILLEGAL, INCOMPLETE
 from torana.wire.http1.request_line import read_plain, read_unusual
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from torana.base.bytescan import NAME, TEXT, span
 from torana.base.codes import REASONS
 from torana.base.headers import is_field_value
+from torana.base.trailers import is_forbidden_trailer
 from torana.wire.http1.framing import CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE, response_framing
 from torana.wire.http1.states import SILENT, STARTED, WRITTEN, LegalityError, can_send_data, can_send_head
-from torana.wire.http1.trailers import is_forbidden_trailer
 
 try:
     import cython

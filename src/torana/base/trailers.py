@@ -1,4 +1,4 @@
-"""Which fields may never come in a trailer section (RFC 9110 section 6.5.1).
+"""Which fields may never come in a trailer section, in any version of HTTP (RFC 9110 section 6.5.1).
 
 A trailer arrives after the head was acted on: nothing that frames, routes, authenticates, conditions or describes
 the message, or says who the client is, may come so late. Asked for requests and for responses.
