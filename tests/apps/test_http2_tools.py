@@ -280,7 +280,11 @@ def test_nghttp_does_not_upgrade(server: Server) -> None:
     if found is None:
         pytest.skip("nghttp is not installed (Debian: apt-get install nghttp2-client)")
     done = subprocess.run(
-        [found, "-nvu", f"{server.origin}/hello"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False
+        [found, "-nvu", f"{server.origin}/hello"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=False,
     )
     assert b"HTTP/1.1 200" in done.stdout + done.stderr
 

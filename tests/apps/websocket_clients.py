@@ -223,9 +223,7 @@ class Aiohttp:
         self.compress = connection.compress
 
     async def send(self, message: Message) -> None:
-        await (
-            self._connection.send_str(message) if isinstance(message, str) else self._connection.send_bytes(message)
-        )
+        await (self._connection.send_str(message) if isinstance(message, str) else self._connection.send_bytes(message))
 
     async def receive(self) -> Message:
         from aiohttp import WSMsgType
@@ -296,9 +294,7 @@ async def httpx_client(
     import httpx_ws
 
     async with httpx.AsyncClient(verify=tls or True, trust_env=False) as client:
-        connecting = httpx_ws.aconnect_ws(
-            url, client, subprotocols=subprotocols, max_message_size_bytes=MOST_BYTES
-        )
+        connecting = httpx_ws.aconnect_ws(url, client, subprotocols=subprotocols, max_message_size_bytes=MOST_BYTES)
         try:
             session = await connecting.__aenter__()
         except httpx_ws.WebSocketUpgradeError as refusal:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.conversing import (
+from tests.support.talking import (
     CLOSE,
     KEY,
     TEXT,

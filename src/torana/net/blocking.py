@@ -213,6 +213,8 @@ class BlockingSocket:
 class Flag:
     """A descriptor that is readable while the flag is up."""
 
+    fd = _other = -1
+
     def __init__(self) -> None:
         self.fd, self._other = os.pipe()
         self.is_up = False
@@ -231,8 +233,9 @@ class Flag:
 
     def __del__(self) -> None:
         # Only when no thread can be waiting for it.
-        os.close(self.fd)
-        os.close(self._other)
+        if self.fd >= 0:
+            os.close(self.fd)
+            os.close(self._other)
 
 
 class Readiness:
@@ -246,8 +249,9 @@ class Readiness:
             for fd in (*fds, self._inside.fd):
                 self._poll.register(fd, select.EPOLLIN | select.EPOLLRDHUP)
         else:
-            self._poll = select.kqueue()
-            self._poll.control([select.kevent(fd) for fd in (*fds, self._inside.fd)], 0)
+            self._poll = select.kqueue()  # type: ignore[attr-defined,unused-ignore]
+            changes = [select.kevent(fd) for fd in (*fds, self._inside.fd)]  # type: ignore[attr-defined,unused-ignore]
+            self._poll.control(changes, 0)
 
     def fileno(self) -> int:
         """The one descriptor."""

@@ -30,25 +30,42 @@ class InFlight:
         self.held = 0
         #: The one message that is allowed has to fit, and so has another beside it.
         self.most = max(_MOST_BYTES, 2 * message_bytes)
+        #: The one that may grow beyond that, so that somebody gets done.
+        self.favoured: WebSocket | None = None
         self._starved: deque[WebSocket] = deque()
 
     def is_crowded(self) -> bool:
         """Whether new ones should be content with little memory."""
         return self.sockets >= _MANY
 
-    def weigh(self, more: int) -> bool:
-        """Somebody holds ``more`` bytes (or less, if negative); whether there is room for all that is held."""
+    def weigh(self, more: int) -> None:
+        """Somebody holds ``more`` bytes, or less if negative."""
         self.held += more
         if more < 0 and self._starved:
             self._feed()
-        return self.held <= self.most
 
-    def starve(self, socket: WebSocket) -> None:
-        """Call ``socket.feed()`` when there may be room again."""
+    def may_grow(self, socket: WebSocket) -> bool:
+        """Whether ``socket`` may read on in its message; if not, its ``feed()`` is called when it may."""
+        if self.held <= self.most or self.favoured is socket:
+            return True
+        if self.favoured is None:
+            self.favoured = socket
+            return True
         self._starved.append(socket)
+        return False
+
+    def has_starved(self) -> bool:
+        """Whether somebody waits for room."""
+        return len(self._starved) > 0
+
+    def done(self, socket: WebSocket) -> None:
+        """``socket`` has no message that grows any more."""
+        if self.favoured is socket:
+            self.favoured = None
+            self._feed()
 
     def _feed(self) -> None:
-        steps = (self.most - self.held) // _STEP_BYTES
+        steps = max((self.most - self.held) // _STEP_BYTES, 1 if self.favoured is None else 0)
         while steps > 0 and self._starved:
-            steps -= 1
-            self._starved.popleft().feed()
+            if self._starved.popleft().feed():
+                steps -= 1

@@ -43,10 +43,10 @@ cdef class WebSocket(Link):
     cpdef expired(self, double now)
     @cython.locals(duplex=Duplex, answerer=Answerer)
     cpdef stop(self)
-    cpdef feed(self)
+    cpdef bint feed(self) except -1
     @cython.locals(duplex=Duplex, wire=WebSocketConnection)
     cdef _hand_on(self)
-    @cython.locals(wire=WebSocketConnection, held=Py_ssize_t, more=Py_ssize_t)
+    @cython.locals(wire=WebSocketConnection, held=Py_ssize_t, more=Py_ssize_t, in_flight=InFlight)
     cdef _follow(self)
     cdef _put_out(self)
     cdef _read_on(self)

@@ -189,12 +189,14 @@ class WebSocket(Link):
 
     # Told by the worker's account of what is in flight
 
-    def feed(self) -> None:
-        """There may be room again."""
-        if self._is_starved:
-            self._is_starved = False
-            if not self._is_over and not self._is_paused:
-                self.carrier.set_reading(True)
+    def feed(self) -> bool:
+        """There may be room again; False when that is not what is waited for any more."""
+        if not self._is_starved:
+            return False
+        self._is_starved = False
+        if not self._is_paused:
+            self.carrier.set_reading(True)
+        return True
 
     # From the wire to the conversation
 
@@ -209,6 +211,7 @@ class WebSocket(Link):
                 event = wire.next()
                 kind = type(event)
                 if kind is str or kind is bytes:
+                    self._began = 0.0
                     duplex.push(event)
                     if duplex.is_full() and duplex.state == OPEN:
                         self._is_paused = True
@@ -254,12 +257,15 @@ class WebSocket(Link):
         if held < _LIGHT_BYTES:
             held = 0
         if held != self._held:
+            in_flight = self._in_flight
             more = held - self._held
             self._held = held
-            if not self._in_flight.weigh(more) and more > 0 and not self._is_paused and not self._is_starved:
+            in_flight.weigh(more)
+            if self._began == 0.0:
+                in_flight.done(self)
+            elif more > 0 and not self._is_paused and not self._is_starved and not in_flight.may_grow(self):
                 self._is_starved = True
                 self.carrier.set_reading(False)
-                self._in_flight.starve(self)
 
     def _read_on(self) -> None:
         if self._is_over:
@@ -285,9 +291,11 @@ class WebSocket(Link):
             return True
         times = self.site.timeouts
         self._message_by = timeouts.body_deadline(times, self._began, self._last_arrival, self._arrived)
-        if self._message_by == 0.0 or now < self._message_by:
+        in_flight = self._in_flight
+        is_in_the_way = in_flight.favoured is self and in_flight.has_starved()
+        if (self._message_by == 0.0 or now < self._message_by) and not is_in_the_way:
             return True
-        if self._is_starved:
+        if self._is_starved or is_in_the_way:
             self._note("websocket: messages of all connections too large together", "")
             self._fail(_TRY_LATER, "", _TRY_LATER)
         else:
@@ -324,8 +332,10 @@ class WebSocket(Link):
         in_flight = self._in_flight
         in_flight.sockets -= 1
         held, self._held = self._held, 0
+        self._is_starved = False
         if held:
             in_flight.weigh(-held)
+        in_flight.done(self)
         self.carrier.finish()
 
     def _note(self, reason: str, setting: str) -> None:

@@ -36,9 +36,14 @@ class Owner:
         self.told: list[str] = []
         self.is_end = False
         self.wants = 0
+        self.protocol: str | None = None
         self.changed = asyncio.Event()
 
     transport: TlsTransport
+
+    def agreed(self, protocol: str | None) -> None:
+        self.told.append("agreed")
+        self.protocol = protocol
 
     def readable(self) -> None:
         data = self.transport.recv()

@@ -36,9 +36,6 @@ cdef class Answering(Upgradable):
     cdef double _last_arrival
     cdef long long _body_bytes
     cdef public Py_ssize_t unacknowledged
-    cdef bint _is_discarding
-    cdef double _discard_until
-    cdef long long _queued
     cdef double _stalled_since
     cdef long long _stalled_at
 
@@ -56,9 +53,9 @@ cdef class Answering(Upgradable):
     cdef _returned(self)
     cdef _do(self, tuple act, Loan loan)
     cpdef _hand_on(self)
-    @cython.locals(session=Session, site=Site, size=Py_ssize_t)
+    @cython.locals(session=Session, site=Site)
     cdef _send_head(self, int status, list fields, long long length, object data, bint is_end)
-    @cython.locals(session=Session, size=Py_ssize_t)
+    @cython.locals(session=Session)
     cdef _send(self, object data, bint is_end)
     cdef _send_trailers(self, list fields)
     cdef _send_file(self, FilePiece piece, bint is_end)
@@ -67,7 +64,6 @@ cdef class Answering(Upgradable):
     cdef bint _pump_file(self, FilePiece piece, bint is_end) except -1
     cdef _drop_files(self)
     cdef _answered(self)
-    cdef bint _can_discard(self) except -1
     cdef _restart_body_clock(self)
     cdef bint _is_stalled(self, double now, bint is_waiting) except -1
     cdef _note(self, str reason, str setting)

@@ -78,11 +78,7 @@ class Answering(Upgradable):
         self._body_bytes = 0
         #: Bytes of window that the client was not given back.
         self.unacknowledged = 0
-        #: After the answer: the rest of the body is thrown away until then, rather than cut off.
-        self._is_discarding = False
-        self._discard_until = 0.0
-        #: Body bytes handed to the wire; when they began to wait for the client, and how many had left then.
-        self._queued = 0
+        #: When the answer began to wait for its client's window, and how much of it had left then.
         self._stalled_since = 0.0
         self._stalled_at = 0
 
@@ -251,13 +247,11 @@ class Answering(Upgradable):
             return
         session = self.session
         site = session.site
-        size = len(data)
-        self._queued += size
         session.wire.send_head(
             self.state, status, fields, length, data, is_end, session.clock.date if site.has_date else b"",
             site.default_fields,
         )  # fmt: skip
-        if size < _LARGE_BYTES:
+        if len(data) < _LARGE_BYTES:
             session.schedule()
         else:
             session.flush()
@@ -266,10 +260,8 @@ class Answering(Upgradable):
         if self.is_dead:
             return
         session = self.session
-        size = len(data)
-        self._queued += size
         session.wire.send_data(self.state, data, is_end)
-        if size < _LARGE_BYTES:
+        if len(data) < _LARGE_BYTES:
             session.schedule()
         else:
             session.flush()
@@ -279,7 +271,6 @@ class Answering(Upgradable):
     def hold(self, data: bytes) -> None:
         """Add data that more follows at once."""
         if not self.is_dead:
-            self._queued += len(data)
             self.session.wire.send_data(self.state, data, False)
 
     def _send_trailers(self, fields: Any) -> None:
@@ -332,7 +323,6 @@ class Answering(Upgradable):
         piece.count -= size
         if piece.count == 0:
             piece.close()
-        self._queued += size
         is_last = is_end and piece.count == 0
         self.session.wire.send_data(self.state, data, is_last)
         if is_last:
@@ -360,15 +350,11 @@ class Answering(Upgradable):
             self.settle()
 
     def finish(self) -> None:
-        """END_STREAM of a conversation; the client gets a moment to end its own half."""
-        linger_s = self.session.site.timeouts.linger_s
+        """END_STREAM of a conversation."""
         if not self.is_dead and not self.is_answered:
             self.is_answered = True
             self.session.wire.send_data(self.state, b"", True)
             self.session.schedule()
-            if linger_s and not self.request.is_ended:
-                self._is_discarding = True
-                self._discard_until = self.session.clock.now + linger_s
 
     def cut(self, code: int) -> None:
         """Reset the stream, so that its client takes no part for the whole."""
@@ -394,13 +380,10 @@ class Answering(Upgradable):
             return
         if not self.has_ended or self.is_lent or not (self.is_answered or self.is_dead):
             return
-        if self._is_discarding or (not self.is_dead and self._can_discard()):
-            return
         self._is_settled = True
         session = self.session
-        if self.unacknowledged:
-            self.acknowledge()
         self._drop_files()
+        # What of the request was not consumed is given back, and what is still to come of it cut off, by the wire.
         session.wire.finished(self.state)
         if not self.request.is_ended:
             session.schedule()
@@ -412,27 +395,13 @@ class Answering(Upgradable):
 
     def forget(self) -> None:
         """Leave the connection, when all is sent."""
-        if self.state.waiting and not self.is_dead:
+        if not self.state.is_sent and not self.is_dead:
             return
         session = self.session
         if session.streams.pop(self.state.id, None) is not None:
             self.state.owner = None
             if not session.streams:
                 session.emptied()
-
-    def _can_discard(self) -> bool:
-        """Whether the rest of the body is small enough to be read and thrown away: kinder than a reset."""
-        request = self.request
-        if request.is_ended or (request.head.expects_continue and not request.received):
-            return False
-        site = self.session.site
-        length = request.head.content_length
-        if 0 <= length - request.received <= site.linger_bytes and site.timeouts.linger_s:
-            self._is_discarding = True
-            self._discard_until = self.session.clock.now + site.timeouts.linger_s
-            self.discard(0)
-            return True
-        return False
 
     # The request body
 
@@ -458,11 +427,10 @@ class Answering(Upgradable):
     def _is_stalled(self, now: float, is_waiting: bool) -> bool:
         """Whether a response that waits for its client's window has made no progress to speak of for too long."""
         times = self.session.site.timeouts
-        waiting = self.state.waiting
-        if not waiting or not is_waiting or self.is_dead or not times.http2_stalled_s:
+        if not self.state.waiting or not is_waiting or self.is_dead or not times.http2_stalled_s:
             self._stalled_since = 0.0
             return False
-        left = self._queued - waiting
+        left = self.state.sent
         since = self._stalled_since
         if since and now - since < times.http2_stalled_s:
             return False

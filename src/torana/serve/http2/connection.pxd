@@ -6,7 +6,7 @@ from torana.wire.http2.connection cimport Http2Connection as Wire
 from torana.serve.http2.stream cimport Stream, new_stream
 from torana.serve.phases cimport CLOSING, LINGER
 from torana.wire.events cimport RequestHead
-from torana.wire.http2.events cimport Body, Drained, Ended, Opened, Refused, Reset
+from torana.wire.http2.events cimport Body, Drained, Ended, Opened, Refused, Reset, Sent
 from torana.wire.http2.streams cimport StreamState
 
 cdef class Http2Connection(Ending):

@@ -16,7 +16,7 @@ from torana.serve.http2.stream import Stream, new_stream
 from torana.serve.phases import CLOSING, LINGER
 from torana.serve.site import Site
 from torana.wire.events import CLOSED, NEED_DATA, RequestHead, WireError
-from torana.wire.http2.events import PINGED, Body, Drained, Ended, Opened, Refused, Reset
+from torana.wire.http2.events import PINGED, Body, Drained, Ended, Opened, Refused, Reset, Sent
 
 
 class Http2Connection(Ending):
@@ -47,6 +47,7 @@ class Http2Connection(Ending):
         """Bytes of the client's, the preface first."""
         wire = self.wire
         self._last_arrival = self.clock.now
+        self._received_bytes += len(data)
         self.is_busy = True
         try:
             wire.receive(data, self.clock.now)
@@ -62,6 +63,9 @@ class Http2Connection(Ending):
         if wire.is_choked:
             # Whoever asks and does not read the answers is not listened to any more.
             self.transport.set_reading(False)
+        if not self.streams and (wire.buffered or wire.is_in_head):
+            # Something has begun, and will not be waited for as long as for the next request.
+            self.opened()
         if wire.has_output():
             self.schedule()
 
@@ -92,14 +96,16 @@ class Http2Connection(Ending):
             elif kind is Ended:
                 stream = event.stream.owner
                 stream.complete(event.trailers)
-            elif kind is Reset or kind is Drained:
+            elif kind is Reset or kind is Drained or kind is Sent:
                 stream = event.stream.owner
                 if stream is None:
                     continue
-                if kind is Reset:
-                    stream.cancelled(event.reason, event.setting)
-                else:
+                if kind is Drained:
                     stream.drained()
+                elif kind is Sent:
+                    stream.settle()
+                else:
+                    stream.cancelled(event.reason, event.setting)
             elif kind is Refused:
                 self._note(event.reason, event.setting)
             elif event is PINGED:

@@ -8,6 +8,9 @@ cdef class Ending(Session):
     cdef double _since
     cdef double _last_arrival
     cdef double _idle_since
+    cdef long long _received_bytes
+    cdef double _partial_since
+    cdef long long _partial_at
     cdef double _pinged_at
     cdef int _farewell
     cdef double _farewell_at
@@ -21,9 +24,10 @@ cdef class Ending(Session):
     cpdef emptied(self)
     cpdef lost(self)
     cpdef begin_to_leave(self)
-    @cython.locals(stream=Stream, held=Py_ssize_t)
+    @cython.locals(stream=Stream)
     cdef _look_at_streams(self, double now)
     cdef _look_at_client(self, double now)
+    cdef bint _is_head_too_slow(self, double now) except -1
     cdef _arm(self)
     cdef _flushed(self)
     cdef _ponged(self)

@@ -17,12 +17,14 @@ from torana.serve.http2.session import Session
 from torana.serve.phases import CLOSING, LINGER, OVER
 from torana.serve.site import Site
 from torana.wire.events import WireError
-from torana.wire.http2.errors import SETTINGS_TIMEOUT
+from torana.wire.http2.errors import ENHANCE_YOUR_CALM, SETTINGS_TIMEOUT
 
 #: From the first step of the goodbye to the second, unless the client shows earlier that it has read the first.
 _FAREWELL_S = 0.5
 #: How long a client may take to answer a PING of ours.
 _PONG_S = 20.0
+#: A header block and its frames are never longer.
+_MOST_HEAD_BYTES = 128 * 1024
 #: Younger connections are not closed for want of a request: it may be on its way.
 _FRESH_S = 1.0
 
@@ -42,6 +44,10 @@ class Ending(Session):
         self._last_arrival = now
         #: When the last stream left; the connection is idle if there is none.
         self._idle_since = now
+        self._received_bytes = 0
+        #: A frame or a header block is incomplete since then; how much had been received.
+        self._partial_since = 0.0
+        self._partial_at = 0
         self._pinged_at = 0.0
         self._farewell = _STAYING
         self._farewell_at = 0.0
@@ -96,11 +102,10 @@ class Ending(Session):
         transport = self.transport
         # What is not sent waits for the client's windows only if neither the socket nor we hold it up.
         is_stalled = transport.waiting == 0 and not self.wire.has_output()
-        held = 0
+        # What is not received may be so because of other streams, or of our own tardiness.
+        incoming = self.wire.incoming
+        is_patient = incoming.taken * 2 >= incoming.size or transport.has_unread()
         streams = list(self.streams.values())
-        for stream in streams:
-            held += stream.unacknowledged
-        is_patient = held * 2 >= self.site.http2_limits.connection_window_bytes or transport.has_unread()
         self.is_busy = True
         try:
             for stream in streams:
@@ -113,6 +118,11 @@ class Ending(Session):
         if not self.wire.is_settled and times.http2_settings_s and now - self._since >= times.http2_settings_s:
             self._note("SETTINGS not acknowledged", "timeout_http2_settings")
             self.wire.fail(SETTINGS_TIMEOUT)
+            self._close_politely()
+            return
+        if self._is_head_too_slow(now):
+            self._note("request head too slow", "timeout_head")
+            self.wire.fail(ENHANCE_YOUR_CALM)
             self._close_politely()
             return
         if self._pinged_at and self._last_arrival > self._pinged_at:
@@ -128,6 +138,21 @@ class Ending(Session):
         if not self.streams and times.http2_idle_s and now - self._idle_since >= times.http2_idle_s:
             self.begin_to_leave()
 
+    def _is_head_too_slow(self, now: float) -> bool:
+        """Whether one frame or header block has been incomplete for too long."""
+        wire = self.wire
+        since = self._received_bytes - self._partial_at
+        if not wire.buffered and not wire.is_in_head:
+            self._partial_since = 0.0
+        elif self._partial_since == 0.0 or since > _MOST_HEAD_BYTES:
+            # So much has come meanwhile that it must be another one.
+            self._partial_since = now
+            self._partial_at = self._received_bytes
+        else:
+            deadline = timeouts.head_deadline(self.site.timeouts, self._partial_since, since)
+            return deadline > 0.0 and now >= deadline and not self.transport.has_unread()
+        return False
+
     def _arm(self) -> None:
         """Set the transport's one deadline."""
         transport, times = self.transport, self.site.timeouts
@@ -136,7 +161,7 @@ class Ending(Session):
             return
         if self.phase >= CLOSING:
             deadline = self._linger_until
-        elif self.streams or self._farewell == _LEAVING or self.wire.retry_at:
+        elif self.streams or self._partial_since or self._farewell == _LEAVING or self.wire.retry_at:
             deadline = now + self.poller.tick_s
         else:
             deadline = self._idle_since + times.http2_idle_s if times.http2_idle_s and not self._farewell else 0.0

@@ -11,8 +11,6 @@ from torana.serve.site cimport Site
 from torana.wire.events cimport RequestHead
 from torana.wire.http2.streams cimport StreamState
 
-@cython.final
-@cython.freelist(64)
 cdef class Stream(Answering):
     @cython.locals(session=Session, site=Site, head=RequestHead, length="long long")
     cpdef call(self)

@@ -95,7 +95,6 @@ class Stream(Answering):
         self._is_body_awaited = False
         carrier = self.carrier
         if self.is_answered or self.is_dead or carrier is not None:
-            self._is_discarding = False
             if self.request is not None:
                 self.request.is_ended = True
             if carrier is not None:
@@ -167,9 +166,6 @@ class Stream(Answering):
     def look(self, now: float, is_stalled: bool, is_patient: bool) -> None:
         """About once a second. ``is_stalled``: what is not sent waits for the client's windows alone; ``is_patient``:
         it may not be the client's fault that the body does not come."""
-        if self._is_settled and not self.state.waiting:
-            self.forget()
-            return
         if self._is_stalled(now, is_stalled):
             self._note("client lets the response stall", "timeout_http2_stalled")
             carrier = self.carrier
@@ -179,11 +175,6 @@ class Stream(Answering):
             return
         if self.carrier is not None:
             self.carrier.look(now)
-        elif self._discard_until:
-            if now >= self._discard_until:
-                self._discard_until = 0.0
-                self._is_discarding = False
-                self.settle()
         elif self._is_body_awaited and not self.is_dead:
             if is_patient:
                 self._restart_body_clock()

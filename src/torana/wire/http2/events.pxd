@@ -32,10 +32,10 @@ cdef class Drained(StreamEvent):
 cdef class Sent(StreamEvent):
     pass
 
-cdef Opened opened(StreamState stream, RequestHead head)
-cdef Body body(StreamState stream, bytes data, Py_ssize_t size)
-cdef Ended ended(StreamState stream, list trailers)
-cdef Reset reset(StreamState stream, long long code, bint is_ours, str reason, str setting)
-cdef Refused refused(StreamState stream, int status, long long code, str reason, str setting)
-cdef Drained drained(StreamState stream)
-cdef Sent sent(StreamState stream)
+cpdef Opened opened(StreamState stream, RequestHead head)
+cpdef Body body(StreamState stream, bytes data, Py_ssize_t size)
+cpdef Ended ended(StreamState stream, list trailers)
+cpdef Reset reset(StreamState stream, long long code, bint is_ours, str reason, str setting)
+cpdef Refused refused(StreamState stream, int status, long long code, str reason, str setting)
+cpdef Drained drained(StreamState stream)
+cpdef Sent sent(StreamState stream)

@@ -207,7 +207,7 @@ def ping_frame(payload: bytes, is_reply: bool) -> bytes:
 
 def goaway_frame(last: int, code: int) -> bytes:
     """A GOAWAY frame."""
-    return frame_head(8, GOAWAY, 0, 0) + (last << 32 | code).to_bytes(8, "big")
+    return frame_head(8, GOAWAY, 0, 0) + last.to_bytes(4, "big") + code.to_bytes(4, "big")
 
 
 def reset_frame(stream: int, code: int) -> bytes:

@@ -36,7 +36,7 @@ cdef class Inbound(Bodies):
     cdef HeadReader _heads
     cdef dict _known_ended
     cdef dict _known_open
-    cdef unsigned long long _known_at
+    cdef Py_ssize_t _known_at
     cdef unsigned int _block_stream
     cdef list _block
     cdef Py_ssize_t _block_bytes
@@ -57,7 +57,7 @@ cdef class Inbound(Bodies):
     cdef StreamEvent _on_continuation(self)
     @cython.locals(stream=StreamState, head=RequestHead, state=cython.int)
     cdef StreamEvent _on_block(self, unsigned int number, bytes block, bint is_end, bint depends)
-    @cython.locals(known=dict, decoder=Decoder, before="unsigned long long", found=tuple, head=RequestHead,
+    @cython.locals(known=dict, decoder=Decoder, before=Py_ssize_t, found=tuple, head=RequestHead,
                    urgency=cython.int, is_incremental=bint)
     cdef RequestHead _head(self, bytes block, bint is_end)
     cdef list _decode(self, bytes block, Py_ssize_t most_bytes, str setting)

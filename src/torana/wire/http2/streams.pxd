@@ -43,4 +43,4 @@ cdef class StreamState:
     cdef int pop(self, list parts, Py_ssize_t count) except -1
 
 @cython.locals(made=StreamState)
-cdef StreamState new_stream(unsigned int number, int state, long long declared, long long window)
+cpdef StreamState new_stream(unsigned int number, int state, long long declared, long long window)

@@ -52,7 +52,7 @@ class StreamState:
         #: What the client may send; None before it sent any.
         self.incoming: InWindow | None = None
         #: What its small frames have cost of the budget.
-        self.small = 0
+        self.small = 0.0
 
         #: What we may send; negative after the client lowered its setting (section 6.9.2).
         self.window = window

@@ -10,12 +10,12 @@ cdef class InWindow:
     cdef readonly long long taken
     cdef readonly long long unannounced
 
-    cdef int begin(self, long long size) except -1
-    cpdef bint take(self, long long count) except -1
+    cdef int begin(self, long long size) noexcept
+    cpdef bint take(self, long long count) noexcept
     @cython.locals(increment="long long")
-    cpdef long long give_back(self, long long count) except -1
+    cpdef long long give_back(self, long long count) noexcept
     @cython.locals(count="long long")
-    cpdef long long surrender(self) except -1
+    cpdef long long surrender(self) noexcept
 
 @cython.locals(made=InWindow)
 cpdef InWindow new_window(long long size)

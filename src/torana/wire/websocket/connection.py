@@ -214,7 +214,7 @@ class WebSocketConnection:
             self._wire_bytes = 0
             self._budget.begin_message()
             if self.state == OPEN:
-                self._message = Message((first & 0x0F) == OP_TEXT)
+                self._message = Message((first & 0x0F) == OP_TEXT, self._message_bytes + 1)
         self._reading = message_after(self._reading, first)
         self._is_final = (first & FINAL) != 0
         if not self._budget.has_fragment():

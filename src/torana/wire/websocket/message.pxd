@@ -16,6 +16,7 @@ cdef class Message:
     cdef readonly Py_ssize_t size
     cdef readonly Py_ssize_t capacity
     cdef bint _is_text
+    cdef long long _most
     cdef Py_ssize_t _checked
     cdef int _utf8
     cdef bytes _room

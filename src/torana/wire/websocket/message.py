@@ -16,13 +16,14 @@ except ImportError:
 
 
 class Message:
-    """One message; pieces in, ``taken`` out."""
+    """One message, of up to ``most`` bytes; pieces in, ``taken`` out."""
 
-    def __init__(self, is_text: bool) -> None:
+    def __init__(self, is_text: bool, most: int) -> None:
         self.size = 0
         #: Bytes that are held for it.
         self.capacity = 0
         self._is_text = is_text
+        self._most = most
         self._checked = 0
         self._utf8 = WHOLE
         # Compiled, a bytes object that nobody else has seen; uncompiled, a bytearray.
@@ -55,7 +56,7 @@ class Message:
         """
         needed = self.size + count
         if needed > self.capacity:
-            capacity = needed + max(min(to_come, needed), self.size >> 1)
+            capacity = max(min(needed + max(min(to_come, needed), self.size >> 1), self._most), needed)
             resize(self, capacity)
             self.capacity = capacity
         return 0
