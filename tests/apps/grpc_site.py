@@ -149,13 +149,11 @@ async def metadata(call: Call) -> None:
 
 
 async def hang(call: Call) -> None:
-    token = b""
-    async for token in call.messages():
-        await call.send(b"started")
-        break
-    note(f"hang {token.decode()} began, deadline {call.metadata.get('grpc-timeout')}")
+    token = (await anext(call.messages())).decode()
+    await call.send(b"started")
+    note(f"hang {token} began, deadline {call.metadata.get('grpc-timeout')}")
     await call.cancelled()
-    note(f"hang {token.decode()} was cancelled")
+    note(f"hang {token} was cancelled")
 
 
 METHODS: dict[str, Callable[[Call], Awaitable[None]]] = {

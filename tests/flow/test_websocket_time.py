@@ -169,7 +169,10 @@ async def test_a_message_that_stops_halfway_ends_the_conversation() -> None:
 
 @in_loop
 async def test_silence_between_messages_is_no_fault() -> None:
-    async with talking(timeouts=only(body_idle_s=0.1, body_grace_s=0.1)) as (server, _), await server.connect() as client:
+    async with (
+        talking(timeouts=only(body_idle_s=0.1, body_grace_s=0.1)) as (server, _),
+        await server.connect() as client,
+    ):
         await upgraded(client)
         for _ in range(3):
             await client.send(frame(TEXT, b"hal", first=0))

@@ -11,7 +11,7 @@ import pytest
 from tests.fuzz.verdicts import verdicts
 from torana.base.build import is_compiled
 
-COUNT = 120
+COUNT = 300
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.fuzz.inputs import inputs
 from tests.fuzz.targets import TARGETS
 
-COUNT = 3000
+COUNT = 1000
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -26,4 +26,4 @@ def test_the_inputs_are_always_the_same_and_reach_something(name: str) -> None:
     target = TARGETS[name]
     first = list(inputs(target, 20))
     assert first == list(inputs(target, 20))
-    assert len({repr(target.run(data)) for data in first}) >= 15
+    assert len({repr(target.run(data)) for data in first}) >= 8

@@ -18,6 +18,7 @@ cdef class Duplex:
     cdef public int code
     cdef public str reason
     cdef public Py_ssize_t buffered
+    cdef object _next
     cdef object _messages
     cdef Py_ssize_t _queue_bytes
 

@@ -77,7 +77,9 @@ class Duplex:
         self.reason = ""
         #: Bytes of messages that wait for the application.
         self.buffered = 0
-        self._messages: deque[Any] = deque()
+        #: The next message, and those behind it: seldom is there more than one, and often none for hours.
+        self._next: Any = None
+        self._messages: deque[Any] | None = None
         self._queue_bytes = queue_bytes
 
     # What the application says
@@ -122,17 +124,18 @@ class Duplex:
             self.code = code
             self.reason = reason
             self.link.close(code, reason)
-            self._messages.clear()
+            self._next = self._messages = None
             self.buffered = 0
         else:
             self.response.replace(403, [(b"content-type", b"text/plain; charset=utf-8")], b"403 Forbidden\n")
 
     def take(self) -> Any:
         """The next message, or None when there is none."""
-        if not self._messages:
+        message = self._next
+        if message is None:
             return None
         was_full = self.is_full()
-        message = self._messages.popleft()
+        self._next = self._messages.popleft() if self._messages else None
         self.buffered -= len(message) + _MESSAGE_COST
         if was_full and self.state == OPEN and not self.is_full():
             self.link.want_messages()
@@ -143,7 +146,12 @@ class Duplex:
     def push(self, message: Any) -> None:
         """Add a message that has arrived, ``str`` or ``bytes``."""
         if self.state == OPEN:
-            self._messages.append(message)
+            if self._next is None:
+                self._next = message
+            else:
+                if self._messages is None:
+                    self._messages = deque()
+                self._messages.append(message)
             self.buffered += len(message) + _MESSAGE_COST
             # Held here, for an application may end, and let go of everything, within these calls.
             answerer = self.answerer
@@ -152,7 +160,9 @@ class Duplex:
 
     def is_full(self) -> bool:
         """Whether reading should pause: the application has not taken what is already here."""
-        return self.buffered >= self._queue_bytes or len(self._messages) >= _MOST_MESSAGES
+        if self.buffered >= self._queue_bytes:
+            return True
+        return self._messages is not None and len(self._messages) >= _MOST_MESSAGES - 1
 
     def lose(self, code: int, reason: str) -> None:
         """It is over: closed by the peer or the server, or lost (1006). Messages that came before stay to be taken."""

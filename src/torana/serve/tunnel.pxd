@@ -27,6 +27,7 @@ cdef class Tunnel(Carrier):
     cdef bint _is_lingering
     cdef bint _has_left
     cdef bint _is_told
+    cdef double _tell_at
     cdef Py_ssize_t _discarded
     cdef long long _left_to_take
     cdef Py_ssize_t _read_bytes
@@ -47,6 +48,7 @@ cdef class Tunnel(Carrier):
     cpdef stop(self)
     cpdef kill(self)
     cpdef forsake(self)
+    cdef _tell(self)
     cdef _hand_on_rest(self)
     cdef _end_of_stream(self)
     cdef _throw_away(self, Py_ssize_t size)

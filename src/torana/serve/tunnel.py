@@ -7,6 +7,7 @@ the upgrade was asked for. RFC 9110 section 7.8.
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Any
 
 from torana.exchange.roles import Channel
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 _READS = 4
 #: More time for what has arrived and was not read.
 _SPARED_S = 0.1
+#: How many are told a second that the server stops, and a time too short to be spread over.
+_TOLD_PER_S = 1000
+_AT_ONCE_S = 0.1
 #: How much of a request the log of a stop quotes.
 _PATH_BYTES = 96
 
@@ -67,6 +71,7 @@ class Tunnel(Carrier):
         self._has_left = False
         #: The speaker was told that the server is going to stop, or does not hear any more.
         self._is_told = False
+        self._tell_at = 0.0
         self._discarded = 0
         self._left_to_take = 0
         self._read_bytes = transport._read_bytes
@@ -221,10 +226,16 @@ class Tunnel(Carrier):
         """Never asked: nobody waits for a request here."""
 
     def close_if_idle(self, before: float) -> bool:
-        """The server stops or retires: whoever speaks is told so, once; he ends in his own way."""
+        """The server stops or retires: whoever speaks is told so, once; he ends in his own way.
+
+        A great crowd is told one after the other, for each of them will come back at once.
+        """
         if not self._is_told:
-            self._is_told = True
-            self.speaker.stop()
+            if self._tell_at == 0.0:
+                spread_s = min(len(self.crowd) / _TOLD_PER_S, self.site.timeouts.graceful_s / 4)
+                self._tell_at = self.clock.now + (spread_s * random.random() if spread_s > _AT_ONCE_S else 0.0)
+            if self.clock.now >= self._tell_at:
+                self._tell()
         return False
 
     def doing(self) -> list[tuple[bool, str]]:
@@ -234,7 +245,8 @@ class Tunnel(Carrier):
         return [(True, f"{head.method} {head.raw_path[:_PATH_BYTES].decode('ascii', 'backslashreplace')}")]
 
     def stop(self) -> None:
-        self.close_if_idle(0.0)
+        if not self._is_told:
+            self._tell()
         if not self.speaker.is_over():
             self.speaker.stop()
         elif not self.transport.is_closed:
@@ -248,6 +260,10 @@ class Tunnel(Carrier):
         self.transport.sock.close()
 
     # The end
+
+    def _tell(self) -> None:
+        self._is_told = True
+        self.speaker.stop()
 
     def _hand_on_rest(self) -> None:
         rest = self._rest

@@ -15,7 +15,7 @@ from torana.exchange.states import CLOSED, OPEN
 from torana.serve import timeouts
 from torana.serve.carrier import Carrier, Speaker, Upgradable
 from torana.wire.events import NEED_DATA
-from torana.wire.websocket.connection import Closed, WebSocketConnection
+from torana.wire.websocket.connection import PONG, Closed, WebSocketConnection
 from torana.wire.websocket.handshake import answer
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class WebSocket(Link):
         self.clock = clock
         self.duplex: Duplex = None  # type: ignore[assignment]
         #: Set once the handshake is accepted; then there is no channel any more.
-        self.carrier: Carrier | None = None
+        self.carrier: Carrier = None  # type: ignore[assignment]
         self.has_ended = False
         self._channel: Upgradable | None = channel
         self._offer: Any = offer
@@ -76,12 +76,12 @@ class WebSocket(Link):
         assert channel is not None
         limits = site.options.websocket
         own, deflate = answer(self._offer, subprotocol, limits, self._in_flight.is_crowded())
-        self._offer = self._channel = None
         self._wire = WebSocketConnection(limits, deflate)
-        self._in_flight.sockets += 1
         # What the handshake's exchange becomes does not matter any more.
         self.duplex.request.answerer = None
         self.carrier = channel.upgrade(own + fields, Voice(self))
+        self._offer = self._channel = None
+        self._in_flight.sockets += 1
         ping_s = site.timeouts.websocket_ping_s
         if ping_s:
             self._ping_at = self.clock.now + ping_s
@@ -127,7 +127,7 @@ class WebSocket(Link):
                 # Nobody answered the handshake, and nobody will.
                 duplex.response.abort()
             channel.ended()
-        elif self.carrier is not None:
+        else:
             self.carrier.settled()
 
     # Told by the carrier
@@ -224,7 +224,8 @@ class WebSocket(Link):
                 elif kind is Closed:
                     self._close_received(event)
                     return
-                elif self._is_over:
+                elif event is not PONG:
+                    # Over, and nothing more to be had.
                     return
         finally:
             self._is_handing_on = False

@@ -43,11 +43,12 @@ def _decode(blocks: list[bytes], most_bytes: int, most_fields: int) -> list[Verd
 
 
 def _run(data: bytes) -> Verdict:
-    text = from_huffman(data, 0, len(data))
+    some = data[:300]
+    text = from_huffman(some, 0, len(some))
     if text is not None:
-        assert to_huffman(text) == data, "two codes for one text"
-    coded = to_huffman(data)
-    assert from_huffman(coded, 0, len(coded)) == data
+        assert to_huffman(text) == some, "two codes for one text"
+    coded = to_huffman(some)
+    assert from_huffman(coded, 0, len(coded)) == some
     return text, [_decode(_blocks(data), *limits) for limits in _LIMITS]
 
 

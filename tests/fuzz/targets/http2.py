@@ -9,13 +9,15 @@ from zlib import crc32
 from tests.fuzz.target import Seed, Target, Verdict
 from torana.wire.events import CLOSED, NEED_DATA
 from torana.wire.http2.connection import Http2Connection
+from torana.wire.http2.control import PING_PAYLOAD
 from torana.wire.http2.errors import Http2Error
 from torana.wire.http2.events import PINGED, Body, Ended, Opened, Refused, Reset
 from torana.wire.http2.hpack import Decoder, Encoder
 from torana.wire.http2.limits import Limits
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-#: Limits, and the bounds of a head: in all, a field, fields, trailers.
+#: By the first byte of the input: limits, and the bounds of a head (in all, a field, fields, trailers). The preface is
+#: and the first SETTINGS are part of the input only where that byte is large: else most inputs would end there.
 _SETTINGS = (
     (Limits(), (65536, 16384, 128, 8192)),
     (Limits(streams=2, stream_window_bytes=65535, connection_window_bytes=65535, resets=3), (400, 120, 8, 100)),
@@ -31,6 +33,7 @@ class _Session:
     def __init__(self, limits: Limits, bounds: tuple[int, int, int, int]) -> None:
         self.wire = Http2Connection(limits, *bounds, True)
         self.wire.begin()
+        self.wire.ping()
         #: What happened, with neighbouring pieces of a body as one; what may come earlier or later; what was sent.
         self.events: list[Any] = []
         self.late: list[Any] = []
@@ -175,7 +178,8 @@ def _read(pieces: list[bytes], choice: int) -> _Session:
 def _run(data: bytes) -> Verdict:
     if not data:
         return ()
-    choice, data = data[0] % len(_SETTINGS), data[1:]
+    choice = data[0] % len(_SETTINGS)
+    data = data[1:] if data[0] & 0x80 else PREFACE + _frame(4, 0, 0) + data[1:]
     whole = _read([data], choice)
     # What we send meanwhile may change what the client's next frame means: all these stop after each frame.
     frames = _split(data)
@@ -214,8 +218,8 @@ def _plain(*fields: tuple[bytes, bytes]) -> bytes:
     )  # fmt: skip
 
 
-_START = (b"\x00", PREFACE, _frame(4, 0, 0))
-_TIGHT_START = (b"\x01", PREFACE, _frame(4, 0, 0))
+_START = (b"\x00",)
+_TIGHT_START = (b"\x01",)
 _ACK = _frame(4, 1, 0)
 _GET = _request()
 _POST = _request((b"content-length", b"5"), method=b"POST")
@@ -242,14 +246,15 @@ FRAMES = Target(
     "http2",
     _run,
     (
+        (b"\x80", PREFACE, _frame(4, 0, 0), _ACK, _frame(1, 5, 1, _GET)),
         (*_START, _ACK, _frame(1, 5, 1, _GET), _frame(1, 4, 3, _POST), _frame(0, 1, 3, b"hello")),
         (*_START, _frame(1, 4, 3, _POST), _frame(0, 0, 3, b"hel"), _frame(0, 8, 3, b"\x02lo\0\0"), _frame(0, 1, 3)),
         (*_START, _frame(1, 4, 3, _POST), _frame(0, 0, 3, b"hello"), _frame(1, 5, 3, _plain((b"x-t", b"1")))),
         (*_START, _frame(1, 4, 3, _POST), _frame(0, 1, 3, b"hello!"), _frame(3, 0, 3, b"\0\0\0\x08")),
         (*_START, _frame(1, 5, 5, _GET), _frame(8, 0, 0, b"\0\1\0\0"), _frame(8, 0, 5, b"\0\1\0\0"), _ACK),
         (*_START, _frame(1, 5, 5, _CRUMBS), _frame(3, 0, 5, b"\0\0\0\x08"), _frame(16, 0, 0, b"\0\0\0\x05u=0")),
-        (b"\x00", PREFACE, _frame(4, 0, 0, b"\0\4\0\0\0\0\0\1\0\0\0\0"), *_gets(range(1, 9, 2))),
-        (b"\x00", PREFACE, _frame(4, 0, 0, b"\0\4\x7f\xff\xff\xff\0\5\0\0\x40\0"), *_gets(range(5, 21, 8))),
+        (b"\x00", _frame(4, 0, 0, b"\0\4\0\0\0\0\0\1\0\0\0\0"), *_gets(range(1, 9, 2))),
+        (b"\x00", _frame(4, 0, 0, b"\0\4\x7f\xff\xff\xff\0\5\0\0\x40\0"), *_gets(range(5, 21, 8))),
         (
             *_START,
             _frame(1, 0, 1, _GET[:3]),
@@ -262,7 +267,7 @@ FRAMES = Target(
         (
             *_START,
             _frame(6, 0, 0, b"12345678"),
-            _frame(6, 1, 0, b"87654321"),
+            _frame(6, 1, 0, PING_PAYLOAD),
             _frame(7, 0, 0, bytes(8)),
             _frame(99, 1, 1),
         ),

@@ -164,7 +164,8 @@ class WebSocketCall(Source):
         if reason is None:
             reason = ""
         elif not isinstance(reason, str):
-            raise ApplicationError(f"reason must be a str, found {type(reason).__name__}")
+            # FastAPI gives the list of what was wrong.
+            reason = str(reason)
         # Far beyond all codes is as wrong as a little, but does not fit a C integer.
         self.duplex.close(int(code) if 0 <= code <= 9999 else 0, str.__str__(reason))
         self.disconnected()

@@ -35,6 +35,7 @@ cdef class Control(Outbound):
     @cython.locals(reader=FrameReader, size=Py_ssize_t, at=Py_ssize_t)
     cdef int _on_settings(self) except -1
     cdef int _apply(self, int name, long long value) except -1
+    @cython.locals(stream=StreamState)
     cdef int _change_windows(self, long long delta) except -1
     cdef int _change_window(self, StreamState stream, long long delta) except -1
     @cython.locals(reader=FrameReader, payload=bytes)

@@ -1,3 +1,5 @@
+cimport cython
+
 from torana.wire.events cimport RequestHead
 from torana.wire.http2.streams cimport StreamState
 
@@ -32,10 +34,17 @@ cdef class Drained(StreamEvent):
 cdef class Sent(StreamEvent):
     pass
 
+@cython.locals(event=Opened)
 cpdef Opened opened(StreamState stream, RequestHead head)
+@cython.locals(event=Body)
 cpdef Body body(StreamState stream, bytes data, Py_ssize_t size)
+@cython.locals(event=Ended)
 cpdef Ended ended(StreamState stream, list trailers)
+@cython.locals(event=Reset)
 cpdef Reset reset(StreamState stream, long long code, bint is_ours, str reason, str setting)
+@cython.locals(event=Refused)
 cpdef Refused refused(StreamState stream, int status, long long code, str reason, str setting)
+@cython.locals(event=Drained)
 cpdef Drained drained(StreamState stream)
+@cython.locals(event=Sent)
 cpdef Sent sent(StreamState stream)

@@ -29,6 +29,7 @@ cdef class Inbound(Bodies):
     cdef int _stage
     cdef bint _has_eof
     cdef Py_ssize_t _head_bytes
+    cdef Py_ssize_t _most_block
     cdef Py_ssize_t _field_bytes
     cdef Py_ssize_t _field_count
     cdef Py_ssize_t _trailer_bytes

@@ -67,7 +67,7 @@ if TYPE_CHECKING:
     from torana.wire.http2.streams import StreamState
 
 _TABLE_BYTES = 4096
-#: Bounds of a header block before it is decoded (threat G-041).
+#: Bounds of a header block before it is decoded (threat G-041); bytes: or as many as a decoded one may have.
 _MOST_CONTINUATIONS = 8
 _MOST_BLOCK = 64 * 1024
 #: Blocks whose heads are remembered, as long as they mean the same; longer ones are not.
@@ -92,6 +92,7 @@ class Inbound(Bodies):
         self._stage = PREFACE
         self._has_eof = False
         self._head_bytes = head_bytes
+        self._most_block = max(head_bytes, _MOST_BLOCK)
         self._field_bytes = field_bytes
         self._field_count = field_count
         self._trailer_bytes = trailer_bytes
@@ -213,7 +214,7 @@ class Inbound(Bodies):
             raise Http2Error(PROTOCOL_ERROR, "unexpected-continuation")
         self._block_count += 1
         self._block_bytes += reader.length
-        if self._block_count > _MOST_CONTINUATIONS or self._block_bytes > _MOST_BLOCK:
+        if self._block_count > _MOST_CONTINUATIONS or self._block_bytes > self._most_block:
             raise calm("long-block", "limit_head")
         self._note_empty(reader.length)
         self._block.append(reader.data[reader.start : reader.stop])
@@ -234,6 +235,7 @@ class Inbound(Bodies):
             self._on_late_block(number, block)
             return None
         self.last_id = number
+        fault: StreamFault | None = None
         try:
             head = self._head(block, is_end)
             if depends:
@@ -242,7 +244,9 @@ class Inbound(Bodies):
                 raise StreamFault("going-away", "", 0, REFUSED_STREAM)
             if self.running >= self._most_running:
                 raise StreamFault("streams", "limit_http2_streams", 0, REFUSED_STREAM)
-        except StreamFault as fault:
+        except StreamFault as error:
+            fault = error
+        if fault is not None:
             return self._refuse(number, is_end, fault)
         state = REMOTE_DONE if is_end else OPEN
         stream = new_stream(number, state, head.content_length, self._first_window)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from torana.base.headers import is_field_value
+from torana.base.headers import is_field_value, is_token
 from torana.base.trailers import is_forbidden_trailer
 from torana.wire.http2.budgets import CRUMB_BURST, CRUMB_RATE, SMALL_FRAME, Bucket
 from torana.wire.http2.events import drained, sent
@@ -116,7 +116,7 @@ class Outbound(Roster):
         if not can_send_data(stream.sending):
             raise LegalityError("no response body is open")
         for name, value in fields:
-            if is_forbidden_trailer(name.lower()) or name.startswith(b":"):
+            if not is_token(name) or is_forbidden_trailer(name.lower()):
                 raise ValueError("field may not be a trailer: " + ascii(name))
             if not is_field_value(value):
                 raise ValueError("control byte in the value of field " + ascii(name))
