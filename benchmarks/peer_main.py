@@ -1,13 +1,37 @@
-"""Starts the two peers whose own command will not do: bjoern has none, fastpysgi's cannot set TCP_NODELAY.
+"""Starts the peers whose own command will not do: bjoern has none, fastpysgi's cannot set TCP_NODELAY, nginx wants files.
 
-Usage: python -m benchmarks.peer_main bjoern|fastpysgi MODULE:ATTRIBUTE PORT [CERTFILE KEYFILE]
+Usage: python -m benchmarks.peer_main bjoern|fastpysgi|nginx MODULE:ATTRIBUTE PORT [CERTFILE KEYFILE]
 """
 
 from __future__ import annotations
 
 import importlib
+import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
+
+_NGINX = """
+daemon off;
+worker_processes 1;
+error_log stderr error;
+pid {folder}/pid;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    keepalive_requests 1000000000;
+    client_body_temp_path {folder};
+    proxy_temp_path {folder};
+    fastcgi_temp_path {folder};
+    uwsgi_temp_path {folder};
+    scgi_temp_path {folder};
+    server {{
+        listen 127.0.0.1:{port} http2;
+        location / {{ default_type text/plain; return 200 "Hello, world!"; }}
+    }}
+}}
+"""
 
 
 def load_app(target: str) -> Any:
@@ -31,11 +55,21 @@ def run_fastpysgi(app: Any, port: int, tls: list[str]) -> None:
     fastpysgi.run(app, "127.0.0.1", port, loglevel=fastpysgi.LL_FATAL_ERROR)
 
 
+def run_nginx(port: int) -> None:
+    """Serve hello over HTTP/2 until a signal ends the process group."""
+    with tempfile.TemporaryDirectory() as folder:
+        configuration = Path(folder, "nginx.conf")
+        configuration.write_text(_NGINX.format(folder=folder, port=port))
+        subprocess.run(["nginx", "-p", folder, "-c", str(configuration)], check=False)
+
+
 def main() -> None:
     """Dispatch on the first argument."""
     peer, target, port, *tls = sys.argv[1:]
     if peer == "bjoern":
         run_bjoern(load_app(target), int(port))
+    elif peer == "nginx":
+        run_nginx(int(port))
     else:
         run_fastpysgi(load_app(target), int(port), tls)
 

@@ -1,18 +1,25 @@
 """One declaration per server: which interfaces it speaks and how it is started with one worker. Nothing is run here.
 
-Each peer is given what its own documentation recommends for speed (uvloop, httptools, poll), no access log,
-HTTP/1 only, and the same number of threads for WSGI where it has a choice.
+Each peer is given what its own documentation recommends for speed (uvloop, httptools, poll, sans-I/O WebSocket, large
+windows), no access log, the one protocol that is measured where it can be told, and the same number of threads for
+WSGI where it has a choice.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
 ASGI = "asgi"
 WSGI = "wsgi"
+HTTP_1 = "HTTP/1.1"
+HTTP_2 = "HTTP/2"
+WEBSOCKET = "WebSocket"
 THREADS = "4"
+# Granian's own default is 1 MiB; with this an upload on one stream is quicker.
+GRANIAN_WINDOW = str(16 * 1024 * 1024)
 # Ten thousand and room above them: Torana ends the oldest idle ones beyond four fifths of its bound.
 IDLE_CONNECTIONS = "14000"
 IDLE_KEEP_ALIVE_S = "120"
@@ -39,6 +46,7 @@ class Launch:
     certificate: Certificate | None = None
     is_idle: bool = False
     workers: int = 1
+    language: str = HTTP_1
 
     @property
     def bind(self) -> str:
@@ -48,16 +56,24 @@ class Launch:
 
 @dataclass(frozen=True)
 class Server:
-    """`packages` must all be importable under these names; the report gives their versions."""
+    """`packages` must all be importable under these names; the report gives their versions.
+
+    `program` must be on the path; `is_application` is False for one that answers by itself, and always hello.
+    """
 
     name: str
     packages: tuple[str, ...]
     interfaces: frozenset[str]
     has_tls: bool
     command: Callable[[Launch], list[str]]
+    languages: frozenset[str] = frozenset({HTTP_1})
+    program: str = ""
+    is_application: bool = True
 
     def is_installed(self) -> bool:
         """Whether the interpreter that runs the benchmark could start it."""
+        if self.program and shutil.which(self.program) is None:
+            return False
         return all(importlib.util.find_spec(package) is not None for package in self.packages)
 
 
@@ -91,8 +107,12 @@ def _torana_supervised(launch: Launch) -> list[str]:
 
 def _granian(launch: Launch) -> list[str]:
     command = _module("granian", launch.app, "--interface", launch.interface, "--host", "127.0.0.1")
-    command += ["--port", str(launch.port), "--workers", str(launch.workers), "--http", "1", "--no-ws"]
-    command += ["--log-level", "warning"]
+    command += ["--port", str(launch.port), "--workers", str(launch.workers), "--log-level", "warning"]
+    command += ["--http", "2" if launch.language == HTTP_2 else "1"]
+    command += ["--ws" if launch.language == WEBSOCKET else "--no-ws"]
+    if launch.language == HTTP_2:
+        command += ["--http2-initial-stream-window-size", GRANIAN_WINDOW]
+        command += ["--http2-initial-connection-window-size", GRANIAN_WINDOW]
     if launch.workers > 1:
         # Without it the whole server ends when one worker does.
         command += ["--respawn-failed-workers"]
@@ -112,6 +132,8 @@ def _granian_rust(launch: Launch) -> list[str]:
 def _uvicorn(launch: Launch) -> list[str]:
     command = _module("uvicorn", launch.app, "--interface", "asgi3", "--host", "127.0.0.1", "--port", str(launch.port))
     command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"]
+    if launch.language == WEBSOCKET:
+        command += ["--ws", "websockets-sansio"]
     if launch.workers > 1:
         command += ["--workers", str(launch.workers)]
     if launch.is_idle:
@@ -146,6 +168,14 @@ def _waitress(launch: Launch) -> list[str]:
     return [*command, launch.app]
 
 
+def _socketify(launch: Launch) -> list[str]:
+    command = _module("socketify", launch.app, "--interface", "asgi", "--host", "127.0.0.1", "--port", str(launch.port))
+    command += ["--workers", "1", "--disable-listen-log", "True"]
+    if launch.is_idle:
+        command += ["--ws-idle-timeout", IDLE_KEEP_ALIVE_S]
+    return command
+
+
 def _peer_main(peer: str) -> Callable[[Launch], list[str]]:
     def command(launch: Launch) -> list[str]:
         tls = [launch.certificate.certfile, launch.certificate.keyfile] if launch.certificate else []
@@ -157,19 +187,33 @@ def _peer_main(peer: str) -> Callable[[Launch], list[str]]:
 _BOTH = frozenset({ASGI, WSGI})
 _ASGI_ONLY = frozenset({ASGI})
 _WSGI_ONLY = frozenset({WSGI})
+_ALL = frozenset({HTTP_1, HTTP_2, WEBSOCKET})
+_NOT_HTTP_2 = frozenset({HTTP_1, WEBSOCKET})
 
-TORANA = Server("torana", ("torana",), _BOTH, True, _torana)
+TORANA = Server("torana", ("torana",), _BOTH, True, _torana, _ALL)
 # Not a row of the peers' tables: benchmarks/overhead.py sets it beside the other.
 SUPERVISED = Server("torana, supervised", ("torana",), _BOTH, True, _torana_supervised)
 SERVERS = (
     TORANA,
-    Server("granian", ("granian", "uvloop"), _BOTH, True, _granian),
+    Server("granian", ("granian", "uvloop"), _BOTH, True, _granian, _ALL),
     # The other task implementation is quicker, but its tasks are not asyncio's: current_task() is None there.
-    Server("granian-rust", ("granian", "uvloop"), _ASGI_ONLY, True, _granian_rust),
-    Server("uvicorn", ("uvicorn", "uvloop", "httptools"), _ASGI_ONLY, True, _uvicorn),
+    Server("granian-rust", ("granian", "uvloop"), _ASGI_ONLY, True, _granian_rust, _ALL),
+    Server("uvicorn", ("uvicorn", "uvloop", "httptools", "websockets"), _ASGI_ONLY, True, _uvicorn, _NOT_HTTP_2),
     Server("fastpysgi", ("fastpysgi",), _BOTH, True, _peer_main("fastpysgi")),
     Server("bjoern", ("bjoern",), _WSGI_ONLY, False, _peer_main("bjoern")),
     Server("gunicorn", ("gunicorn",), _BOTH, True, _gunicorn),
     Server("waitress", ("waitress",), _WSGI_ONLY, False, _waitress),
-    Server("hypercorn", ("hypercorn", "uvloop"), _ASGI_ONLY, True, _hypercorn),
+    Server("hypercorn", ("hypercorn", "uvloop"), _ASGI_ONLY, True, _hypercorn, _ALL),
+    Server("socketify", ("socketify",), _ASGI_ONLY, False, _socketify, frozenset({WEBSOCKET})),
+    # Text from its configuration: what can be had without any application.
+    Server(
+        "nginx",
+        (),
+        _ASGI_ONLY,
+        False,
+        _peer_main("nginx"),
+        frozenset({HTTP_2}),
+        program="nginx",
+        is_application=False,
+    ),
 )

@@ -116,9 +116,14 @@ class Load:
         busy = time.process_time() - busy
         times.sort()
         return Echo(
-            messages / seconds, messages * len(self._reply) * 2 / seconds, _quantile(times, 0.5), _quantile(times, 0.99),
-            messages, seconds, busy / seconds,
-        )  # fmt: skip
+            messages_s=messages / seconds,
+            bytes_s=messages * len(self._reply) * 2 / seconds,
+            p50_us=_quantile(times, 0.5),
+            p99_us=_quantile(times, 0.99),
+            messages=messages,
+            seconds=seconds,
+            load_busy=busy / seconds,
+        )
 
     def _send(self, fd: int) -> None:
         """The next message of one socket; what does not fit now goes later."""

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks.apps import hello, stream
-from benchmarks.servers import ASGI, SERVERS, WSGI, Server
+from benchmarks.apps import hello, stream, transfer
+from benchmarks.servers import ASGI, HTTP_1, HTTP_2, SERVERS, WEBSOCKET, WSGI, Server
 
 ECHO_BODY = bytes(range(256)) * 256
 _ITEM = {"id": 42, "q": "torana", "name": "torana", "tags": ["a", "b"], "price": 9.5}
@@ -34,10 +34,22 @@ class Work:
     path: str = "/"
     body: bytes = b""
     has_tls: bool = False
+    language: str = HTTP_1
+    #: What is counted, and how many bytes of either direction make one; 0: one answer, whatever its size.
+    unit: str = "request"
+    unit_bytes: int = 0
+    #: Of WebSocket: how many at once, and a message's bytes and kind.
+    sockets: int = 0
+    message_bytes: int = 0
+    is_text: bool = False
 
     def servers(self) -> list[Server]:
         """Those that can do this work, installed or not."""
-        return [s for s in SERVERS if self.interface in s.interfaces and (s.has_tls or not self.has_tls)]
+        return [s for s in SERVERS if self._suits(s)]
+
+    def _suits(self, server: Server) -> bool:
+        speaks = self.interface in server.interfaces and self.language in server.languages
+        return speaks and (server.has_tls or not self.has_tls) and (server.is_application or self.is_right is _is_hello)
 
 
 def _is_hello(body: bytes) -> bool:
@@ -56,9 +68,41 @@ def _is_item(body: bytes) -> bool:
     return bool(json.loads(body) == _ITEM)
 
 
+def _is_transfer(body: bytes) -> bool:
+    return body == transfer.PIECE * transfer.PIECES
+
+
+def _is_taken(body: bytes) -> bool:
+    return body == transfer.TAKEN
+
+
+def _is_anything(body: bytes) -> bool:
+    return True
+
+
 _AHEAD = Target(1.0)
 _ITEM_PATH = "/items/42?q=torana"
 _FASTEST_ASGI = ("granian", "granian-rust", "uvicorn", "fastpysgi")
+
+_GRANIAN = ("granian", "granian-rust")
+_MIB = 1024 * 1024
+
+
+def _websocket(name: str, title: str, target: Target, sockets: int, size: int, is_text: bool) -> Work:
+    return Work(
+        name,
+        title,
+        ASGI,
+        "benchmarks.apps.websocket_echo:asgi",
+        _is_anything,
+        target,
+        language=WEBSOCKET,
+        unit="message",
+        sockets=sockets,
+        message_bytes=size,
+        is_text=is_text,
+    )
+
 
 HELLO_ASGI = Work("asgi-hello", "ASGI hello", ASGI, "benchmarks.apps.hello:asgi", _is_hello, Target(1.7, _FASTEST_ASGI))
 HELLO_WSGI = Work("wsgi-hello", "WSGI hello", WSGI, "benchmarks.apps.hello:wsgi", _is_hello, Target(1.0, ("bjoern",)))
@@ -72,7 +116,7 @@ WORKS = (
         ASGI,
         "benchmarks.apps.hello:asgi",
         _is_hello,
-        Target(1.4, ("granian", "granian-rust")),
+        Target(1.4, _GRANIAN),
         has_tls=True,
     ),
     Work("fastapi-json", "FastAPI JSON", ASGI, "benchmarks.apps.fastapi_json:app", _is_item, _AHEAD, _ITEM_PATH),
@@ -91,4 +135,38 @@ WORKS = (
     Work("asgi-stream", "ASGI 1 MiB streamed response", ASGI, "benchmarks.apps.stream:asgi", _is_stream, _AHEAD),
     Work("wsgi-echo", "WSGI 64 KiB POST echo", WSGI, "benchmarks.apps.echo:wsgi", _is_echo, _AHEAD, body=ECHO_BODY),
     Work("wsgi-stream", "WSGI 1 MiB streamed response", WSGI, "benchmarks.apps.stream:wsgi", _is_stream, _AHEAD),
+    _websocket("ws-echo", "WebSocket echo, 64 sockets, 32 bytes of text", Target(1.5), 64, 32, True),
+    _websocket("ws-echo-64k", "WebSocket echo, 16 sockets, 64 KiB of bytes", Target(1.2), 16, 64 * 1024, False),
+    Work(
+        "http2-hello",
+        "HTTP/2 ASGI hello, 8 connections x 16 streams",
+        ASGI,
+        "benchmarks.apps.hello:asgi",
+        _is_hello,
+        Target(1.3, _GRANIAN),
+        language=HTTP_2,
+    ),
+    Work(
+        "http2-download",
+        "HTTP/2 download of 100 MiB on one stream",
+        ASGI,
+        "benchmarks.apps.transfer:asgi",
+        _is_transfer,
+        Target(1.0, _GRANIAN),
+        language=HTTP_2,
+        unit="MiB",
+        unit_bytes=_MIB,
+    ),
+    Work(
+        "http2-upload",
+        "HTTP/2 upload of 100 MiB on one stream",
+        ASGI,
+        "benchmarks.apps.transfer:asgi",
+        _is_taken,
+        Target(1.0, _GRANIAN),
+        body=transfer.PIECE * transfer.PIECES,
+        language=HTTP_2,
+        unit="MiB",
+        unit_bytes=_MIB,
+    ),
 )

@@ -119,7 +119,7 @@ def test_ws_01_the_application_ends_with_the_socket(probe: Server, token: str) -
 
 
 def test_ws_02_to_07_scope(probe: Server) -> None:
-    asked = target("scope", *START, "report").replace("/x", "/x%20%C3%A4/z%2Fy")
+    asked = target("scope", *START, "report", "echo").replace("/x", "/x%20%C3%A4/z%2Fy")
     with client.connect(f"ws://127.0.0.1:{probe.port}{asked}", proxy=None, compression=None) as socket:
         scope = json.loads(socket.recv())[0]
         host, port = socket.socket.getsockname()[:2]

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from tests.fuzz.builds import pure_run_of, run_of
 
 
-def _both(name: str, instrumentation: AbstractContextManager[object]) -> Callable[[bytes], None]:
+def _both(name: str, importing: AbstractContextManager[object] | None = None) -> Callable[[bytes], None]:
     """A function that gives an input to the pure sources and, where torana is compiled, compares."""
-    with instrumentation:
-        pure = pure_run_of(name)
+    pure = pure_run_of(name, importing)
     installed = run_of(name)
     from torana.base.build import is_compiled
 
@@ -34,11 +33,11 @@ def main() -> None:
                          f"{', '.join(TARGETS)}")  # fmt: skip
     name, options = sys.argv[1], sys.argv[2:]
     if len(options) == 1 and Path(options[0]).is_file():
-        _both(name, nullcontext())(Path(options[0]).read_bytes())
+        _both(name)(Path(options[0]).read_bytes())
         print("no finding")
         return
     try:
-        import atheris
+        import atheris  # type: ignore[import-untyped]
     except ImportError:
         raise SystemExit('a long run needs atheris: install the dependency group "fuzz"') from None
     run = _both(name, atheris.instrument_imports(include=["torana"]))

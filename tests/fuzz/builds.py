@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.abc import MetaPathFinder
 from importlib.machinery import SOURCE_SUFFIXES, FileFinder, ModuleSpec, SourceFileLoader
 from types import ModuleType
@@ -55,14 +55,18 @@ def run_of(name: str) -> Callable[[bytes], object]:
     return run
 
 
-def pure_run_of(name: str) -> Callable[[bytes], object]:
-    """The target ``name`` with the pure sources, whatever this process imported before and will import."""
+def pure_run_of(name: str, importing: AbstractContextManager[object] | None = None) -> Callable[[bytes], object]:
+    """The target ``name`` with the pure sources, whatever this process imported before and will import.
+
+    ``importing`` is entered around the imports.
+    """
     finder = SourceFinder()
     with _modules_put_aside():
         sys.meta_path.insert(0, finder)
         try:
-            run = run_of(name)
-            assert not sys.modules["torana.base.build"].is_compiled()
+            with importing or nullcontext():
+                run = run_of(name)
+            assert not importlib.import_module("torana.base.build").is_compiled()
         finally:
             sys.meta_path.remove(finder)
     return run

@@ -8,7 +8,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from tests.support.http2 import ACK, DATA, GET, PING, PREFACE, SETTINGS, Fields, Frame, Peer, data, frame, headers, settings
+from tests.support.http2 import (
+    ACK,
+    DATA,
+    GET,
+    PING,
+    PREFACE,
+    SETTINGS,
+    Fields,
+    Frame,
+    Peer,
+    data,
+    frame,
+    headers,
+    settings,
+)
 from tests.support.inprocess import Client, Serving
 
 
@@ -85,7 +99,9 @@ class Http2Client:
 
     def status(self, stream: int) -> int:
         """Of the final head."""
-        return int(self.peer.heads[stream][-1 if len(self.peer.heads[stream]) == 1 else self._final(stream)][b":status"])
+        return int(
+            self.peer.heads[stream][-1 if len(self.peer.heads[stream]) == 1 else self._final(stream)][b":status"]
+        )
 
     def body(self, stream: int) -> bytes:
         """What came so far."""
@@ -94,12 +110,6 @@ class Http2Client:
     def sizes(self, stream: int) -> list[int]:
         """Of the DATA frames of a stream."""
         return [len(item.payload) for item in self.peer.frames if item.kind == DATA and item.stream == stream]
-
-    def _final(self, stream: int) -> int:
-        for place, head in enumerate(self.peer.heads[stream]):
-            if head.get(b":status", b"1")[:1] != b"1":
-                return place
-        raise AssertionError(self.peer.heads[stream])
 
 
 def request(path: bytes = b"/", *more: tuple[bytes, bytes], method: bytes = b"GET") -> Fields:

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from tests.fuzz.target import Target
-from tests.fuzz.targets import access_log, forwarded, handshake, hpack, http1, http2, proxy_protocol, websocket
+from tests.fuzz.targets import (
+    access_log,
+    forwarded,
+    handshake,
+    hpack,
+    http1,
+    http2,
+    proxy_protocol,
+    versions,
+    websocket,
+)
 
 TARGETS: dict[str, Target] = {
     target.name: target
@@ -16,6 +26,7 @@ TARGETS: dict[str, Target] = {
         access_log.LINE,
         hpack.BLOCKS,
         http2.FRAMES,
+        versions.REQUEST,
         handshake.HEAD,
         websocket.FRAMES,
     )

@@ -12,7 +12,7 @@ _LIMITS = ((65536, 128), (200, 4))
 
 def _blocks(data: bytes) -> list[bytes]:
     """Blocks of up to 255 bytes, each behind its length; the last may be as long as it likes."""
-    found = []
+    found: list[bytes] = []
     at = 0
     while at < len(data) and len(found) < 40:
         size = data[at] if data[at] != 0xFF else len(data)

@@ -84,7 +84,7 @@ class _Session:
             self._running[stream.id] = stream
             self._begin(stream, head)
         elif isinstance(event, Body):
-            last = self.events[-1] if self.events else ()
+            last: Any = self.events[-1] if self.events else ()
             if last[:2] == ("body", stream.id):
                 self.events[-1] = ("body", stream.id, last[2] + event.data, last[3] + event.size)
             else:

@@ -1,4 +1,4 @@
-"""What an answer looks like on the wire, in which order answers leave, and how a connection ends (G-055; H2-08, H2-14)."""
+"""What an answer looks like on the wire, in which order they leave, how a connection ends (G-055; H2-08, H2-14)."""
 
 from __future__ import annotations
 

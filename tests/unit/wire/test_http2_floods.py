@@ -96,6 +96,29 @@ def test_small_frames_that_are_consumed_cost_nothing() -> None:
     assert wire.error is None
 
 
+def test_data_pays_for_the_frames_that_it_makes_the_client_send() -> None:
+    """Clients measure bandwidth with PINGs and open their windows for each frame (G-047)."""
+    wire = Wire()
+    wire.send(settings((4, 2**31 - 1)), update(0, 2**30), headers(1))
+    wire.server.send_head(wire.streams[1], 200, [], -1, b"", False, b"", [])
+    for _ in range(3000):
+        wire.server.send_data(wire.streams[1], bytes(300), False)
+        wire.read()
+        wire.send(ping(), update(0, 500), update(0, 500), update(1, 1))
+    assert wire.error is None
+
+
+def test_a_reset_of_what_was_answered_costs_nothing() -> None:
+    wire = Wire(Limits(resets=10))
+    for number in range(1, 201, 2):
+        wire.send(headers(number, POST, is_end=False))
+        wire.answer(number)
+        wire.send(rst(number))
+        wire.read()
+    assert wire.error is None
+    assert wire.server.running == 0
+
+
 def resets(kind: str, number: int) -> bytes:
     """A whole request, and what makes us, or them, reset it."""
     spoilers = {

@@ -22,6 +22,8 @@ cdef class Source(Steps):
     cpdef dict next_event(self)
     @cython.locals(each=Wakeup)
     cpdef wake(self)
+    @cython.locals(each=Wakeup)
+    cpdef wake_soon(self)
     @cython.locals(made=Wakeup)
     cpdef Wakeup wakeup(self)
 

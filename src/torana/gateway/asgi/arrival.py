@@ -31,7 +31,10 @@ class Source(Steps):
         raise NotImplementedError
 
     def wake(self) -> None:
-        """Something has happened: all that wait look again."""
+        """Something has happened: all that wait look again, at once where that is lawful.
+
+        Whatever the application does then it does within this call, its end included.
+        """
         waiting = self._waiting
         if len(waiting) == 1:
             each = waiting.pop()
@@ -40,6 +43,13 @@ class Source(Steps):
             self._waiting = []
             for each in waiting:
                 each.wake()
+
+    def wake_soon(self) -> None:
+        """The same, in the loop's next turn."""
+        waiting = self._waiting
+        self._waiting = []
+        for each in waiting:
+            each.wake_soon()
 
     def wakeup(self) -> Wakeup:
         """A future that is done when something has happened."""

@@ -22,6 +22,7 @@ cdef class WebSocketCall(Source):
     cdef bint _is_accepted
     cdef bint _is_stopped
 
+    @cython.locals(duplex=Duplex)
     cpdef dict next_event(self)
     cdef _send(self, dict message)
     cdef object _other(self, object kind, dict message)

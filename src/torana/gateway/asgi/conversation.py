@@ -54,7 +54,8 @@ class WebSocketCall(Source):
             self._writers.wake()
 
     def disconnected(self) -> None:
-        self.wake()
+        # Not at once: whoever tells of an end is in the midst of it.
+        self.wake_soon()
         self.drained()
 
     def stop(self) -> None:
@@ -63,7 +64,7 @@ class WebSocketCall(Source):
             self._is_stopped = True
             if self.duplex.state == DENYING:
                 # What is said of the refusal may still reach the client.
-                self.wake()
+                self.wake_soon()
             else:
                 self.duplex.lose(SERVICE_RESTART, "")
         elif self.task is not None:
@@ -213,7 +214,8 @@ class WebSocketCall(Source):
         duplex.answerer = None
         if not self._is_accepted and duplex.response.state == CUT:
             duplex.response.channel.abort()
-        duplex.link.ended()
+        link = duplex.link
+        link.ended()
         return ending
 
     def _failed(self, error: BaseException) -> BaseException | None:

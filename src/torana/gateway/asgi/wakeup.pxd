@@ -13,6 +13,8 @@ cdef class Wakeup:
 
     cpdef begin(self, object loop)
     cpdef wake(self)
+    cpdef wake_soon(self)
+    cdef _call_soon(self)
 
 @cython.locals(made=Wakeup)
 cpdef Wakeup new_wakeup(object loop)

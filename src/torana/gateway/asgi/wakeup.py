@@ -56,6 +56,12 @@ class Wakeup:
                 # Its context is entered already: the step was not begun.
                 self._loop.call_soon(callback, self, context=self._context)
 
+    def wake_soon(self) -> None:
+        """The same, in the loop's next turn."""
+        if not self._is_done:
+            self._is_done = True
+            self._call_soon()
+
     # What a task asks of a future
 
     def get_loop(self) -> Any:
@@ -69,8 +75,7 @@ class Wakeup:
         self._callback = callback
         self._context = copy_context() if context is None else context
         if self._is_done:
-            self._callback = None
-            self._loop.call_soon(callback, self, context=self._context)
+            self._call_soon()
 
     def remove_done_callback(self, callback: Any) -> int:
         """Forget the callback; how many were forgotten."""
@@ -86,10 +91,7 @@ class Wakeup:
         self._is_done = True
         self._is_cancelled = True
         self._message = msg
-        callback = self._callback
-        if callback is not None:
-            self._callback = None
-            self._loop.call_soon(callback, self, context=self._context)
+        self._call_soon()
         return True
 
     def cancelled(self) -> bool:
@@ -111,6 +113,12 @@ class Wakeup:
     def exception(self) -> None:
         """As ``result``: there is never another exception."""
         self.result()
+
+    def _call_soon(self) -> None:
+        callback = self._callback
+        if callback is not None:
+            self._callback = None
+            self._loop.call_soon(callback, self, context=self._context)
 
 
 def new_wakeup(loop: Any) -> Wakeup:

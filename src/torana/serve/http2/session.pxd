@@ -23,6 +23,7 @@ cdef class Session(Watched):
     cdef bint _is_flushing
     cdef bint _is_kept
     cdef double _kept_since
+    cdef int _kept_count
     cdef object _posted
     cdef bint _is_woken
 

@@ -156,8 +156,10 @@ class Bodies(Control):
         if stream is None or is_dead(stream.state):
             return None
         is_wanted = len(data) > 0 and not stream.is_finished
-        if reader.left == 0 and self._data_ends:
-            self._their_end(stream, [])
+        if reader.left == 0:
+            self._data_stream = None
+            if self._data_ends:
+                self._their_end(stream, [])
         return body(stream, data, len(data)) if is_wanted else None
 
     def _their_end(self, stream: StreamState, trailers: Fields) -> int:

@@ -1,6 +1,7 @@
 """How often a client may do what costs us more than it costs the client (RFC 9113 section 10.5).
 
-Against threats G-039 to G-048. Token buckets: so much at once, so much a second, and some of it back for work that honest clients do as well.
+Token buckets: so much at once, so much a second, and some of it back for work that honest clients do as well
+(threats G-039 to G-049).
 Never here: clocks (times are passed in), what is counted, what happens when a bucket is empty.
 """
 
@@ -9,12 +10,15 @@ from __future__ import annotations
 #: SETTINGS frames: at once, and a second.
 SETTINGS_BURST = 100.0
 SETTINGS_RATE = 100.0 / 60
-#: PING frames. Clients that measure bandwidth send one for each round trip that carries data; see ``CONTROL_GIFT``.
+#: PING frames. Clients that measure bandwidth send one in each round trip that carries data: see the gifts.
 PING_BURST = 100.0
 PING_RATE = 10.0
 #: WINDOW_UPDATE frames.
 UPDATE_BURST = 1000.0
 UPDATE_RATE = 100.0
+#: Each DATA frame of ours is a reason for the client to send so many more of either.
+PING_GIFT = 1.0
+UPDATE_GIFT = 4.0
 #: PRIORITY, GOAWAY, unknown frames, and those on streams that are over.
 ODD_BURST = 1000.0
 ODD_RATE = 100.0

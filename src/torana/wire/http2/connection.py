@@ -1,7 +1,8 @@
 """One HTTP/2 connection, server side: bytes in, events out; answers by stream in, bytes out. RFC 9113.
 
 The roof over five storeys: ``roster`` (streams), ``outbound`` (answers), ``control``, ``bodies`` and ``inbound``
-(frames of the client). Whatever is sent waits in here until ``output`` takes it. Never here: sockets, time, applications.
+(frames of the client). Whatever is sent waits in here until ``output`` takes it. Never here: sockets, time, what
+answers.
 """
 
 from __future__ import annotations

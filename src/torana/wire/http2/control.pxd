@@ -32,6 +32,7 @@ cdef class Control(Outbound):
     @cython.locals(kind=cython.int)
     cdef Mark _on_control(self)
     cdef int _spend_odd(self) except -1
+    cdef int _thank(self) except -1
     @cython.locals(reader=FrameReader, size=Py_ssize_t, at=Py_ssize_t)
     cdef int _on_settings(self) except -1
     cdef int _apply(self, int name, long long value) except -1

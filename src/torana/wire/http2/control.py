@@ -13,10 +13,12 @@ from torana.wire.http2.budgets import (
     ODD_BURST,
     ODD_RATE,
     PING_BURST,
+    PING_GIFT,
     PING_RATE,
     SETTINGS_BURST,
     SETTINGS_RATE,
     UPDATE_BURST,
+    UPDATE_GIFT,
     UPDATE_RATE,
     Bucket,
 )
@@ -109,6 +111,14 @@ class Control(Outbound):
             raise calm("odd-frames")
         return 0
 
+    def _thank(self) -> int:
+        """Let the data that was sent pay for what it makes the client say."""
+        if self._gifts:
+            self._pings.give(self._gifts * PING_GIFT)
+            self._updates.give(self._gifts * UPDATE_GIFT)
+            self._gifts = 0
+        return 0
+
     def _on_settings(self) -> int:
         reader = self._reader
         size = reader.length
@@ -177,6 +187,7 @@ class Control(Outbound):
                 return PINGED
             self._spend_odd()
             return None
+        self._thank()
         if not self._pings.take(self._now, 1.0):
             raise calm("pings")
         self._reply(ping_frame(payload, True))
@@ -196,6 +207,7 @@ class Control(Outbound):
         reader = self._reader
         if reader.length != 4:
             raise Http2Error(FRAME_SIZE_ERROR, "update-size")
+        self._thank()
         if not self._updates.take(self._now, 1.0):
             raise calm("window-updates")
         increment = reader.number(reader.start) & 0x7FFFFFFF
@@ -231,7 +243,8 @@ class Control(Outbound):
                 raise Http2Error(PROTOCOL_ERROR, "reset-of-idle")
             self._spend_odd()
             return 0
-        self._spend_reset()
+        if not stream.is_sent:  # a request that was answered in full was worth its cost
+            self._spend_reset()
         code = reader.number(reader.start)
         self._close(stream, RESET_BY_PEER)
         if not stream.is_finished or not stream.is_sent:

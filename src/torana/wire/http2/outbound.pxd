@@ -27,6 +27,7 @@ cdef class Outbound(Roster):
     cdef list _held
     cdef bint _is_held
     cdef Bucket _crumbs
+    cdef Py_ssize_t _gifts
 
     @cython.locals(block=bytes, has_end=bint)
     cpdef send_head(self, StreamState stream, int status, list fields, long long length, object data, bint is_end,

@@ -60,6 +60,8 @@ class Outbound(Roster):
         self._held: list[StreamState] = []
         self._is_held = False
         self._crumbs = Bucket(CRUMB_BURST, CRUMB_RATE)
+        #: DATA frames sent since the client was last given something for them (``control``).
+        self._gifts = 0
 
     # Answers
 
@@ -161,6 +163,7 @@ class Outbound(Roster):
                 self._window -= size
                 stream.window -= size
                 stream.sent += size
+                self._gifts += 1
                 if is_end:
                     self._answer_ended(stream)
                 return 0
@@ -178,6 +181,7 @@ class Outbound(Roster):
             stream.pop(self._out, size)
             stream.window -= size
             self._window -= size
+            self._gifts += 1
         self._out_bytes += HEAD_SIZE + size
         if is_end:
             self._answer_ended(stream)
