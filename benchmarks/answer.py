@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import http.client
-import socket
 import ssl
 import subprocess
 
-from benchmarks import websocket_load
+from benchmarks import websocket_client, websocket_load
 from benchmarks.servers import HTTP_2, WEBSOCKET
 from benchmarks.spawn import Running, ServerFailedError
 from benchmarks.works import Work
@@ -74,20 +73,10 @@ def _check_websocket(port: int, work: Work) -> bool:
     """Two echoes on one socket, byte for byte."""
     payload = bytes(97 + number % 26 for number in range(work.message_bytes))
     wanted = websocket_load.reply(payload, work.is_text)
-    with websocket_load.opened("127.0.0.1", port, work.path) as one:
+    with websocket_client.connect("127.0.0.1", port, work.path) as one:
         for attempt in ("first", "second"):
             one.sendall(websocket_load.frame(payload, work.is_text))
-            echo = _received(one, len(wanted))
+            echo = websocket_client.receive(one, len(wanted))
             if echo != wanted:
                 raise ServerFailedError(f"{attempt} echo is wrong: {echo[:60]!r}")
     return True
-
-
-def _received(one: socket.socket, size: int) -> bytes:
-    data = b""
-    while len(data) < size:
-        part = one.recv(size - len(data))
-        if not part:
-            raise ConnectionResetError(f"closed after {data[:60]!r}")
-        data += part
-    return data

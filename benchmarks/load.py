@@ -128,7 +128,13 @@ def _said(command: list[str], limit_s: float, core: int | None) -> str:
     """What the program printed; LoadFailedError when it did not end as it should."""
     try:
         done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=limit_s, preexec_fn=partial(pin_to, core), check=False
+            command,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=limit_s,
+            preexec_fn=partial(pin_to, core),
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise LoadFailedError(f"{command[0]} did not end in {limit_s:g} s") from error

@@ -62,11 +62,13 @@ class WorkOutcome:
     title: str
     target: Target
     servers: list[ServerOutcome]
+    unit: str = "request"
+    units: str = "requests"
 
     @classmethod
     def of(cls, work: Work, servers: list[ServerOutcome]) -> WorkOutcome:
         """An empty row."""
-        return cls(work.name, work.title, work.target, servers)
+        return cls(work.name, work.title, work.target, servers, work.unit, work.units)
 
     @property
     def torana(self) -> ServerOutcome | None:

@@ -1,4 +1,4 @@
-"""Starts the peers whose own command will not do: bjoern has none, fastpysgi's cannot set TCP_NODELAY, nginx wants files.
+"""Starts the peers whose own command will not do: bjoern has none, fastpysgi's cannot set TCP_NODELAY, nginx's a port.
 
 Usage: python -m benchmarks.peer_main bjoern|fastpysgi|nginx MODULE:ATTRIBUTE PORT [CERTFILE KEYFILE]
 """

@@ -133,7 +133,7 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         authority = stack.enter_context(temporary_authority()) if work.has_tls else None
         certificate = authority.certificate if authority else None
-        launch = Launch(work.app, work.interface, free_port(), certificate)
+        launch = Launch(work.app, work.interface, free_port(), certificate, language=work.language)
         if options.tool == "perf":
             profile_with_perf(server, work, launch, cores, authority, options)
         else:

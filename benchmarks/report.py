@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import idle, start_time
+from benchmarks import idle, idle_websockets, start_time
 from benchmarks.idle import IdleOutcome
 from benchmarks.outcome import NOT_INSTALLED, ServerOutcome, WorkOutcome
 from benchmarks.servers import TORANA
@@ -64,10 +64,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _machine(report: Report) -> str:
     facts = [(name.replace("_", " "), fact(value)) for name, value in (report.machine | report.settings).items()]
     note = (
-        "Server on one core, load (wrk, one thread) on another, loopback. The servers of a row take turns, round by\n"
-        "round, each time freshly started, checked for the right answer, warmed up and stopped. Medians of all\n"
-        "rounds; spread is (highest - lowest) / median. (!) marks a server that did not fill its core: the load, or\n"
-        "somebody else on that core, was the limit.\n"
+        "Server on one core, load (wrk, h2load or websocket_load, one thread) on another, loopback. The servers of a\n"
+        "row take turns, round by round, each time freshly started, checked for the right answer, warmed up and\n"
+        "stopped. Medians of all rounds; spread is (highest - lowest) / median. (!) marks a server that did not fill\n"
+        "its core: the load, or somebody else on that core, was the limit. h2load tells no percentiles: p50 is its\n"
+        "mean.\n"
     )
     return f"{note}\n{table(('machine and run', ''), facts)}"
 
@@ -80,7 +81,7 @@ def fact(value: object) -> str:
 
 
 def _summary(works: list[WorkOutcome]) -> str:
-    head = ("work", "target", "torana, requests/s", "fastest of those named", "ratio", "ratio by CPU time", "")
+    head = ("work", "target", "torana, a second", "fastest of those named", "ratio", "ratio by CPU time", "")
     return "## Summary\n\n" + table(head, [_summary_row(work) for work in works])
 
 
@@ -108,10 +109,10 @@ def _summary_row(work: WorkOutcome) -> tuple[str, ...]:
 def _work(work: WorkOutcome) -> str:
     head = (
         "server",
-        "requests/s",
+        f"{work.units}/s",
         "spread",
         "torana / it",
-        "CPU us/request",
+        f"CPU us/{work.unit}",
         "p50 ms",
         "p99 ms",
         "core busy",
@@ -131,12 +132,17 @@ def _server(work: WorkOutcome, server: ServerOutcome) -> tuple[str, ...]:
         f"{server.spread:.0%}",
         f"{ratio:.2f}" if ratio is not None and server.name != TORANA.name else "-",
         f"{server.server_cpu_us:,.1f}",
-        f"{server.median(lambda sample: sample.p50_us) / 1000:.2f}",
-        f"{server.median(lambda sample: sample.p99_us) / 1000:.2f}",
+        _milliseconds(server.median(lambda sample: sample.p50_us)),
+        _milliseconds(server.median(lambda sample: sample.p99_us)),
         # Below this the load, or another process on the core, was the limit, not the server.
         f"{server.busy:.0%}" + ("" if server.busy >= _BUSY_ENOUGH else " (!)"),
         str(server.errors),
     )
+
+
+def _milliseconds(microseconds: float) -> str:
+    """A time, or that it is not known."""
+    return f"{microseconds / 1000:.2f}" if microseconds else "-"
 
 
 def gist(text: str) -> str:
@@ -172,7 +178,8 @@ def _idles(idles: list[IdleOutcome]) -> str:
         )
         for i in idles
     ]
-    title = f"## Idle connections (target: under {idle.TARGET_BYTES // 1024} KiB each)\n\n"
+    http, sockets = idle.TARGET_BYTES // 1024, idle_websockets.TARGET_BYTES // 1024
+    title = f"## Idle connections (target: under {http} KiB each, WebSockets {sockets} KiB)\n\n"
     head = ("server", "interface", "opened", "held", "KiB each", "before, MiB", "a new one answered in, ms")
     return title + table(head, rows)
 

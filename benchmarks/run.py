@@ -15,24 +15,25 @@ if __package__ in (None, ""):
     # Run as a file: the repository, not this folder, is where `benchmarks` is found.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from benchmarks import answer, idle, load, machine, report, start_time
+from benchmarks import answer, idle, idle_websockets, load, machine, report, start_time
 from benchmarks.certificate import Authority, can_make_certificate, temporary_authority
 from benchmarks.machine import Cores
 from benchmarks.outcome import NOT_INSTALLED, ServerOutcome, WorkOutcome
 from benchmarks.report import Report
-from benchmarks.servers import SERVERS, Certificate, Launch, Server
+from benchmarks.servers import HTTP_1, SERVERS, Certificate, Launch, Server
 from benchmarks.spawn import ServerFailedError, free_port, pin_to, running, shown
 from benchmarks.works import HELLO_ASGI, HELLO_WSGI, WORKS, Work
 
 START = "start"
 IDLE = "idle"
+IDLE_WEBSOCKETS = "idle-websockets"
 _WARM_UP_S = 1.0
 _SHOWN_CERTIFICATE = Certificate("CERT", "KEY")
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line, with --quick and the defaults worked in."""
-    names = [*(work.name for work in WORKS), START, IDLE]
+    names = [*(work.name for work in WORKS), START, IDLE, IDLE_WEBSOCKETS]
     parser = argparse.ArgumentParser(description="Measure Torana beside its peers.")
     parser.add_argument("--only", type=Names(names), default=names, help="rows, comma separated: " + ", ".join(names))
     servers = [server.name for server in SERVERS]
@@ -74,12 +75,15 @@ def measure_work(
     outcome = WorkOutcome.of(work, [])
     entries = []
     for server in servers:
-        shown_launch = Launch(work.app, work.interface, "PORT", _SHOWN_CERTIFICATE if work.has_tls else None)
+        certificate = _SHOWN_CERTIFICATE if work.has_tls else None
+        shown_launch = Launch(work.app, work.interface, "PORT", certificate, language=work.language)
         entry = ServerOutcome(server.name, shown(server, shown_launch))
         if not server.is_installed():
             entry.problem = NOT_INSTALLED
         elif work.has_tls and authority is None:
             entry.problem = "trustme is not installed"
+        elif not load.can_load(work):
+            entry.problem = "the program that loads it is not installed"
         outcome.servers.append(entry)
         entries.append((server, entry))
     for round_number in range(1, options.rounds + 1):
@@ -90,7 +94,7 @@ def measure_work(
                 measure_once(work, server, entry, options.duration, cores, authority)
             except (ServerFailedError, load.LoadFailedError) as error:
                 entry.problem = str(error)
-            said = entry.problem or f"{entry.samples[-1].requests_s:10,.0f} requests/s"
+            said = entry.problem or f"{entry.samples[-1].requests_s:10,.0f} {work.units}/s"
             print(f"{work.name:17} round {round_number}  {server.name:13} {said}", flush=True)
     return outcome
 
@@ -100,7 +104,7 @@ def measure_once(
 ) -> None:
     """Start, check, warm up, measure, stop; the sample goes to `entry`."""
     certificate = authority.certificate if authority and work.has_tls else None
-    launch = Launch(work.app, work.interface, free_port(), certificate)
+    launch = Launch(work.app, work.interface, free_port(), certificate, language=work.language)
     with running(server, launch, cores.server) as started:
         if not answer.check(started, work, authority.client if authority else None):
             entry.note = "closes every connection"
@@ -120,6 +124,11 @@ def measure_extras(found: Report, servers: list[Server], options: argparse.Names
         for server, work in pairs:
             found.idles.append(idle.measure(server, work, cores, connections))
             print(f"idle  {found.idles[-1]}", flush=True)
+    if IDLE_WEBSOCKETS in options.only:
+        sockets = idle.raise_descriptor_limit(options.idle_connections)
+        for server in [server for server in idle_websockets.servers() if server in servers]:
+            found.idles.append(idle_websockets.measure(server, cores, sockets))
+            print(f"idle  {found.idles[-1]}", flush=True)
 
 
 def main() -> int:
@@ -128,7 +137,7 @@ def main() -> int:
     cores = machine.choose_cores()
     works = [work for work in WORKS if work.name in options.only]
     servers = [server for server in SERVERS if server.name in options.servers]
-    if works and not load.is_available():
+    if any(work.language == HTTP_1 for work in works) and not load.is_available():
         print("wrk is not installed (Debian: apt-get install wrk; macOS: brew install wrk)", file=sys.stderr)
         return 2
     found = Report(

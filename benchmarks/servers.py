@@ -144,6 +144,8 @@ def _uvicorn(launch: Launch) -> list[str]:
 def _hypercorn(launch: Launch) -> list[str]:
     command = _module("hypercorn", launch.app, "--bind", launch.bind, "--worker-class", "uvloop")
     command += ["--workers", str(launch.workers), "--log-level", "warning"]
+    if launch.language == HTTP_2:
+        command += ["--config", "python:benchmarks.hypercorn_settings"]
     if launch.is_idle:
         command += ["--keep-alive", IDLE_KEEP_ALIVE_S]
     return command + _tls(launch, "--certfile", "--keyfile")

@@ -43,6 +43,11 @@ class Work:
     message_bytes: int = 0
     is_text: bool = False
 
+    @property
+    def units(self) -> str:
+        """Several of them."""
+        return self.unit if self.unit_bytes else f"{self.unit}s"
+
     def servers(self) -> list[Server]:
         """Those that can do this work, installed or not."""
         return [s for s in SERVERS if self._suits(s)]

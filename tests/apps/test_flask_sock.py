@@ -205,6 +205,8 @@ def test_stop_with_open_sockets(token: str, number: int) -> None:
                 connection.read_to_end()
             assert server.process.wait(20) == 0
             server.wait_for_end()
-        for count in range(3):
-            assert f"note: {token}{count} closed" in server.log
+        if number == signal.SIGTERM:
+            # After QUIT nobody waits for what threads still do.
+            for count in range(3):
+                assert f"note: {token}{count} closed" in server.log
         assert "Traceback" not in server.log

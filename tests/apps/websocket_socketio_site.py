@@ -7,7 +7,8 @@ from typing import Any
 
 import socketio
 
-server = socketio.AsyncServer(async_mode="asgi")
+# A client that polls ends only when its last poll is answered, by a ping if by nothing else.
+server = socketio.AsyncServer(async_mode="asgi", ping_interval=1)
 app = socketio.ASGIApp(server)
 
 

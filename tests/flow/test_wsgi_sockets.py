@@ -347,3 +347,32 @@ async def test_sockets_come_and_go_beside_requests() -> None:
             assert (site.running, site.gateway.running(), sockets(server).held) == (0, 0, 0)
             assert sockets(server).taken == 60
     assert log.errors() == []
+
+
+@pytest.mark.parametrize(
+    "origin, origins, status",
+    [
+        (b"https://evil.example", (), 403),
+        (b"null", (), 403),
+        (b"https://evil.example", ("*",), 200),
+        (b"https://app.example", ("https://app.example",), 200),
+        (b"http://t", (), 200),
+    ],
+)
+@in_loop
+async def test_a_page_of_another_site_is_refused_before_the_application(
+    origin: bytes, origins: tuple[str, ...], status: int
+) -> None:
+    """G-058: whether a library looks at Origin itself, we do not know."""
+    called = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        called.append(environ["HTTP_ORIGIN"])
+        start_response("200 OK", [])
+        return [b"plain"]
+
+    async with serving(app, "wsgi", identity={"websocket_origins": origins}) as server:
+        async with await server.connect() as client:
+            answer = await client.ask(HANDSHAKE.replace(b"\r\n\r\n", b"\r\nOrigin: " + origin + b"\r\n\r\n"))
+            assert answer.status == status
+    assert bool(called) == (status == 200)

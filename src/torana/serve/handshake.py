@@ -28,15 +28,18 @@ def converse(channel: Upgradable, request: Request, response: Response, site: Si
     False, and nothing done, when it is a request like all others.
     """
     head = request.head
-    if not site.gateway.takes_conversations() or not is_websocket(head.upgrade):
+    if not is_websocket(head.upgrade):
         return False
     try:
-        offer = offered(head)
+        offer = offered(head) if site.gateway.takes_conversations() else None
+        # Of a library that brings its own WebSocket to WSGI we do not know whether it looks (threat G-058).
         if not site.origins.allows(head.fields, request.endpoints.scheme):
             raise WireError(403, "websocket: origin not allowed", "ws_allowed_origins")
     except WireError as error:
         channel.refuse(error)
         return True
+    if offer is None:
+        return False
     socket = WebSocket(site, clock, channel, offer)
     duplex = Duplex(request, response, socket, offer.subprotocols, site.options.bounds.websocket_queue_bytes)
     socket.duplex = duplex

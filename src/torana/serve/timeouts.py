@@ -40,7 +40,8 @@ def tick_s(timeouts: Timeouts) -> float:
     limits = [
         timeouts.first_byte_s, timeouts.head_s, timeouts.body_idle_s, timeouts.write_idle_s, timeouts.keep_alive_s,
         timeouts.linger_s, timeouts.proxy_header_s, timeouts.graceful_s, timeouts.cancel_s,
-        timeouts.request_s,
+        timeouts.request_s, timeouts.http2_idle_s, timeouts.http2_ping_s, timeouts.http2_settings_s,
+        timeouts.http2_stalled_s,
     ]  # fmt: skip
     shortest = min((limit for limit in limits if limit > 0), default=1.0)
     return min(1.0, max(0.02, shortest / 4))

@@ -20,6 +20,7 @@ cdef class Http2Connection(Ending):
     cpdef peer_closed(self)
     @cython.locals(opened=Opened, body=Body, stream=Stream, wire=Wire)
     cdef _take_events(self)
+    cdef _tell(self, Stream stream, object kind, object event)
     @cython.locals(stream=Stream)
     cdef _open(self, StreamState state, RequestHead head)
     @cython.locals(stream=Stream)

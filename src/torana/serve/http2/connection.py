@@ -92,20 +92,13 @@ class Http2Connection(Ending):
             elif kind is Body:
                 body = event
                 stream = body.stream.owner
-                stream.body(body.data, body.size)
-            elif kind is Ended:
+                if stream is not None:
+                    stream.body(body.data, body.size)
+            elif kind is Ended or kind is Reset or kind is Drained or kind is Sent:
+                # One that is through may have left us in the midst of what it was told.
                 stream = event.stream.owner
-                stream.complete(event.trailers)
-            elif kind is Reset or kind is Drained or kind is Sent:
-                stream = event.stream.owner
-                if stream is None:
-                    continue
-                if kind is Drained:
-                    stream.drained()
-                elif kind is Sent:
-                    stream.settle()
-                else:
-                    stream.cancelled(event.reason, event.setting)
+                if stream is not None:
+                    self._tell(stream, kind, event)
             elif kind is Refused:
                 self._note(event.reason, event.setting)
             elif event is PINGED:
@@ -113,6 +106,17 @@ class Http2Connection(Ending):
             else:
                 assert event is NEED_DATA or event is CLOSED
                 return
+
+    def _tell(self, stream: Stream, kind: Any, event: Any) -> None:
+        """What else may happen to a stream."""
+        if kind is Ended:
+            stream.complete(event.trailers)
+        elif kind is Drained:
+            stream.drained()
+        elif kind is Sent:
+            stream.settle()
+        else:
+            stream.cancelled(event.reason, event.setting)
 
     def _open(self, state: Any, head: RequestHead) -> None:
         endpoints = self.endpoints
