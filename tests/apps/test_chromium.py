@@ -276,8 +276,9 @@ def test_websocket_when_the_server_stops(browser: Any, version: str, loopback: L
         own.process.terminate()
         said = evaluate(page, "() => window.kept.next()")
         assert (said["code"], said["wasClean"]) == (1012, True)
-        assert own.stop() == 0
+        assert own.process.wait(TIMEOUT_MS / 1000) == 0
         page.close()
+        own.wait_for_end()
         assert "note: stayer ended 1012" in own.log
 
 

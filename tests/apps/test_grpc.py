@@ -274,7 +274,7 @@ def test_call_that_runs_when_the_server_stops_is_finished(loopback: Loopback) ->
         mark = own.mark()
         stopping = threading.Thread(target=lambda: codes.append(own.stop()))
         stopping.start()
-        own.wait_for_log("", since=mark)
+        own.wait_for_log("Stopping", since=mark)
         outgoing.put(b"after")
         assert next(replies) == b"got after"
         outgoing.put(None)

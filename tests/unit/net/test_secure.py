@@ -42,7 +42,7 @@ class Owner:
     transport: TlsTransport
 
     def agreed(self, protocol: str | None) -> None:
-        self.told.append("agreed")
+        assert self.told == [], "told before anything else"
         self.protocol = protocol
 
     def readable(self) -> None:
@@ -183,6 +183,26 @@ def test_both_ends_hear_each_other_and_the_facts_are_told(run: Callable[..., Non
         client.close()
 
     run(test)
+
+
+@pytest.mark.parametrize("offered, agreed", [(["x", "h2"], "h2"), (["x"], None), ([], None)])
+def test_the_owner_is_told_what_alpn_has_settled_on(
+    run: Callable[..., None], offered: list[str], agreed: str | None
+) -> None:
+    async def test(stage: Stage) -> None:
+        owner, plain = stage.pair()
+        owner.protocol = "not told"
+        context = ssl.create_default_context()
+        CA.configure_trust(context)
+        if offered:
+            context.set_alpn_protocols(offered)
+        client = await asyncio.to_thread(secure, plain, context)
+        await asyncio.to_thread(client.sendall, b"!")
+        await owner.until(lambda: owner.data == b"!")
+        assert owner.protocol == agreed == client.selected_alpn_protocol()
+        client.close()
+
+    run(test, alpn=("h2", "http/1.1"))
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
