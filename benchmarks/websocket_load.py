@@ -147,6 +147,8 @@ class Load:
         read, write = os.read, os.write
         wanted, out = self._reply, self._frame
         size, out_size = len(wanted), len(out)
+        # No more than can come: a big buffer for each read would cost more than the rest of the loop.
+        room = min(_RECEIVE_BYTES, size + 1)
         clock = time.perf_counter
         count = 0
         times: list[float] = []
@@ -162,7 +164,7 @@ class Load:
                     self._send_rest(fd)
                     if not events & select.EPOLLIN:
                         continue
-                data = read(fd, _RECEIVE_BYTES)
+                data = read(fd, room)
                 left = missing[fd] - len(data)
                 if left == 0:
                     if data != wanted and data[-1:] != wanted[-1:]:

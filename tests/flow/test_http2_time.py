@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from typing import Any
 
 import pytest
@@ -239,6 +240,31 @@ async def test_a_client_that_asks_and_never_reads_is_not_listened_to() -> None:
 
 
 @in_loop
+async def test_answers_without_content_do_not_pile_up_for_a_client_that_never_reads() -> None:
+    # Each is complete as soon as its head is written, and so keeps no stream from being opened.
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await answer_with(send, b"", status=204, headers=[(b"x-large", bytes(scope["raw_path"]) * 200)])
+
+    async with serving(app) as server, await server.connect(receive_buffer_bytes=4096) as raw:
+        await raw.send(PREFACE + settings() + settings(flags=ACK))
+        site = server.server.site
+        assert site is not None
+        number = 1
+        quiet = 0
+        while quiet < 200:
+            if site.served == number // 2:
+                batch = b"".join(headers(number + 2 * i, request(b"/%08d" % i)) for i in range(100))
+                assert raw.send_what_fits(batch) == len(batch)
+                number += 200
+            served = site.served
+            await asyncio.sleep(0.002)
+            quiet = 0 if site.served > served else quiet + 1
+        assert not server.connections()[0].transport.is_reading
+        # What the kernel's buffers hold, and then not much.
+        assert served < 10_000
+
+
+@in_loop
 async def test_timeouts_of_the_first_bytes_hold_for_the_preface() -> None:
     async with serving(hello, timeouts={"first_byte_s": 0.2}) as server, await server.connect() as raw:
         await raw.send(PREFACE[:10])
@@ -253,3 +279,38 @@ async def test_a_flood_of_settings_is_calmed() -> None:
         await client.ended()
         assert client.peer.goaways[-1][1] == ENHANCE_YOUR_CALM
         assert client.count(SETTINGS, ACK) <= 102
+
+
+@pytest.mark.parametrize("interface", ["asgi3", "wsgi"])
+@in_loop
+async def test_an_application_that_takes_too_long_is_answered_for_and_counts_until_it_ends(interface: str) -> None:
+    go = threading.Event()
+
+    async def asgi(scope: Any, receive: Any, send: Any) -> None:
+        while not go.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.01)
+
+    def wsgi(environ: Any, start_response: Any) -> Any:
+        while not go.is_set():
+            with contextlib.suppress(BaseException):
+                go.wait(0.01)
+        start_response("200 OK", [])
+        return []
+
+    app = asgi if interface == "asgi3" else wsgi
+    options = {"timeouts": {"request_s": 0.2}, "serve": {"http2": Limits(streams=2)}}
+    with logged():
+        async with serving(app, interface, gateway={"threads": 4}, **options) as server, speaking(server) as client:
+            try:
+                first, second = await client.get(), await client.get()
+                await client.answered(first, second)
+                assert {client.status(first), client.status(second)} == {504}
+                connection = server.connections()[0]
+                assert len(connection.streams) == 2
+            finally:
+                go.set()
+            await until(lambda: not connection.streams)
+            third = await client.get()
+            await client.answered(third)
+            assert client.peer.resets == {}

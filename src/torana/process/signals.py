@@ -60,9 +60,10 @@ class Hearing:
     def __exit__(self, *_: object) -> None:
         for number in self._heard:
             self._loop.remove_signal_handler(number)
-        # A signal that comes after the end of the server must not cut what still has to be put away.
-        for number in {signal.SIGTERM, signal.SIGINT} & set(self._heard):
-            signal.signal(number, signal.SIG_IGN)
+            if number in _ends():
+                # One that comes after the end of the server must not cut what still has to be put away; and the
+                # shorter there is no handler, the better.
+                signal.signal(number, signal.SIG_IGN)
 
     def _stop(self) -> None:
         logger.log(self._level, "Stopping")

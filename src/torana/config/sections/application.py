@@ -45,7 +45,7 @@ APPLICATION = table(
     Setting(
         "threads",
         integer_or("auto", 0, 1, 10_000),
-        "Threads for WSGI requests, each open WebSocket of a WSGI application holding one; auto is min(32, 4 + 2 x CPUs).",
+        "Threads for WSGI requests; each open WebSocket of a WSGI application holds one. auto: min(32, 4 + 2 x CPUs).",
         fills="gateway.threads",
     ),
     Setting(

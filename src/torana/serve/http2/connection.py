@@ -60,9 +60,6 @@ class Http2Connection(Ending):
             return
         finally:
             self.is_busy = False
-        if wire.is_choked:
-            # Whoever asks and does not read the answers is not listened to any more.
-            self.transport.set_reading(False)
         if not self.streams and (wire.buffered or wire.is_in_head):
             # Something has begun, and will not be waited for as long as for the next request.
             self.opened()

@@ -187,8 +187,9 @@ class Ending(Session):
             if self.phase == CLOSING and not transport.waiting and not self.wire.has_output():
                 self._linger()
             return
-        if not transport.is_reading and not self.wire.is_choked:
-            transport.set_reading(True)
+        if transport.is_reading == self.wire.is_choked:
+            # Whoever asks and does not read the answers is not listened to.
+            transport.set_reading(not self.wire.is_choked)
         if transport.waiting:
             self._arm()
         elif not self.streams and (self._farewell == _LAST or self.wire.has_goaway):

@@ -39,7 +39,7 @@ class Stream(Answering):
         self.is_called = True
         self.account.begin(head, session.clock.now)
         length = head.content_length
-        if length != 0 and not head.expects_continue:
+        if length != 0 and not head.expects_continue and head.upgrade is None:
             # Nobody is slow before the application has asked for the body.
             self._restart_body_clock()
         if site.body_limit and length > site.body_limit:
@@ -132,9 +132,11 @@ class Stream(Answering):
                 self._loan.tell()
             return
         if not self.is_answered:
-            self.response.lose()
-            self.request.lose()
-            self.account.end(499, self.request, self.response, self.response.sent)
+            request, response = self.request, self.response
+            response.lose()
+            self.account.end(499, request, response, response.sent)
+            # Last, for whoever hears of it may end at once, and then nothing is left.
+            request.lose()
 
     def drained(self) -> None:
         """What waited to be sent fell below the low-water mark."""
@@ -207,11 +209,12 @@ class Stream(Answering):
         is_head = request.head.method == "HEAD"
         response.lose()
         request.lose()
+        is_ended = request.answerer is None
         fields, body = refusals.refusal(error.status, is_http2=True)
         self._send_head(error.status, fields, NO_BODY if is_head else len(body), b"" if is_head else body, True)
         self.is_answered = True
         self.account.end(error.status, request, response, 0)
-        if request.answerer is None:
+        if is_ended:
             self.has_ended = True
         self.settle()
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _NO_BODY = -2
 #: With more than this in the output already, data waits in its stream.
 _MOST_DIRECT = 64 * 1024
+#: With more than this in the output, reading should pause.
+_MOST_WAITING = 256 * 1024
 #: A piece held back because it was too small is looked at again after this time.
 _CRUMB_PAUSE_S = 0.1
 _LENGTHS = [b"%d" % length for length in range(2048)]
@@ -84,6 +86,9 @@ class Outbound(Roster):
         block = self._encoder.encode_head(status, answer_fields(fields, length, date, defaults))
         has_end = length == _NO_BODY or (is_end and len(data) == 0)
         self._out_bytes += add_head_frames(self._out, stream.id, block, has_end)
+        if self._out_bytes > _MOST_WAITING:
+            # Nobody takes them, and each that is complete lets the client ask for another (threat G-047).
+            self.is_choked = True
         if has_end:
             stream.sending = WRITTEN
             self._answer_ended(stream)
