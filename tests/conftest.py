@@ -5,6 +5,7 @@ An installed torana (``make test``) is preferred; without one, or with ``PYTHONP
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -28,6 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     from torana.base.build import describe
 
+    # As from a shell in the foreground: `nohup`, or a job in the background, leaves some of them ignored, which every
+    # process that a test starts would inherit.
+    for number, handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGQUIT, signal.SIG_DFL)):
+        signal.signal(number, handler)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     expected = config.getoption("--expect-build")
     if expected is not None and expected != describe():
         raise pytest.UsageError(f"this is the {describe()} build of torana, not the {expected} one")
