@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import select
-import time
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from torana.base.burst import Burst
@@ -137,7 +137,7 @@ class Poller:
         than a moment.
         """
         loop = self._loop
-        now = time.monotonic()
+        now = monotonic()
         burst = self._burst
         if not burst.takes(now) or loop is None:
             return False

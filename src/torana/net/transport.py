@@ -23,6 +23,10 @@ except ImportError:
     from torana.base import uncompiled as cython
 
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
+#: After a read of this size the next ones go straight into the object that is handed on: a copy of much costs more than
+#: an allocation that turns out too large.
+_MUCH_BYTES = 16 * 1024
+_MUCH_READS = 8
 
 
 class Owner(Protocol):
@@ -65,6 +69,8 @@ class Transport(Outlet):
         self.failure = ""
         self.is_reading = True
         self._read_bytes = read_bytes
+        #: How many more reads are expected to be large.
+        self._much = 0
 
     def open(self) -> None:
         """Begin to watch."""
@@ -113,8 +119,15 @@ class Transport(Outlet):
     def recv(self) -> bytes | None:
         """What has arrived, b"" after FIN, None when nothing is there or the connection is lost."""
         if cython.compiled:
-            data: bytes | None = _receive(self.fd, self._read_bytes)
+            data: bytes | None = (
+                _receive_much(self.fd, self._read_bytes) if self._much > 0 else _receive(self.fd, self._read_bytes)
+            )
             if data is not None:
+                size = len(data)
+                if size >= _MUCH_BYTES:
+                    self._much = _MUCH_READS
+                elif self._much > 0:
+                    self._much -= 1
                 return data
             if _would_block():
                 return None

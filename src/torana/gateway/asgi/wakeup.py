@@ -9,10 +9,15 @@ others (uvloop) run the same tasks. Never here: what is waited for.
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextvars import Context, copy_context
 from typing import Any
 
-_current_task = asyncio.current_task
+if sys.version_info >= (3, 12):
+    _current_task = asyncio.current_task
+else:
+    # There it is a function in Python around this dict, and costs as much as the rest of a wake-up.
+    _current_task = getattr(asyncio.tasks, "_current_tasks").get  # noqa: B009
 
 
 class Wakeup:
