@@ -30,7 +30,7 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 @in_loop
 async def test_a_slow_body_gets_408_and_its_neighbours_nothing() -> None:
     with logged() as log:
-        async with serving(echo, timeouts={"body_idle_s": 0.2}) as server, speaking(server) as client:
+        async with serving(echo, timeouts={"body_idle_s": 0.5}) as server, speaking(server) as client:
             slow, quick = client.number(), client.number()
             await client.send(headers(slow, request(method=b"POST"), is_end=False), data(slow, b"a"))
             await client.send(headers(quick, request(method=b"POST"), is_end=False), data(quick, b"b"))
@@ -128,13 +128,13 @@ async def test_a_client_that_takes_its_time_within_reason_gets_all() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await answer_with(send, bytes(30_000))
 
-    async with serving(app, timeouts={"http2_stalled_s": 0.3, "body_idle_s": 0.2}) as server:
+    async with serving(app, timeouts={"http2_stalled_s": 0.8, "body_idle_s": 0.2}) as server:
         async with speaking(server, (INITIAL_WINDOW, 1000)) as client:
             stream = await client.get()
             for i in range(29):
                 await client.until(lambda i=i: len(client.body(stream)) == 1000 * (i + 1))
                 await client.send(update(stream, 1000))
-                await asyncio.sleep(0.03)
+                await asyncio.sleep(0.06)
             await client.answered(stream)
             assert len(client.body(stream)) == 30_000
 
