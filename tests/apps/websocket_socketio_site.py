@@ -8,7 +8,7 @@ from typing import Any
 import socketio
 
 # A client that polls ends only when its last poll is answered, by a ping if by nothing else.
-server = socketio.AsyncServer(async_mode="asgi", ping_interval=1)
+server = socketio.AsyncServer(async_mode="asgi", ping_interval=1, ping_timeout=2)
 app = socketio.ASGIApp(server)
 
 
