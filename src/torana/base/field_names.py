@@ -5,6 +5,8 @@ Here: what a name means to a parser, whatever it is found with. Never here: valu
 
 from __future__ import annotations
 
+from torana.base.forwarding import FORWARDING_NAMES, FORWARDING_STEMS
+
 #: What a name means to the parser.
 PLAIN = 0
 HOST = 1
@@ -30,15 +32,15 @@ _KINDS = {
     b"proxy": PROXY,
 }
 
-#: Names by which a trusted hop says who the client is; ``x-forwarded-*`` is matched by its prefix as well.
-_FORWARDING = (
-    b"forwarded x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port x-forwarded-prefix "
-    b"x-forwarded-server x-forwarded-by x-forwarded-ssl x-forwarded-scheme x-forwarded-client-cert "
-    b"x-real-ip x-client-ip x-cluster-client-ip true-client-ip cf-connecting-ip fastly-client-ip x-scheme "
-    b"x-original-host x-original-for x-original-proto x-original-url x-rewrite-url front-end-https x-url-scheme "
-    b"x-ssl-client-cert x-ssl-client-verify x-ssl-client-dn x-client-cert client-cert client-cert-chain "
-    b"x-remote-user remote-user"
+#: Names that a proxy sets, besides those that ``forwarding`` lists; all of them are looked at where anybody is trusted.
+_RELATED = (
+    b"x-forwarded-for x-forwarded-host x-forwarded-proto x-forwarded-port x-forwarded-prefix x-forwarded-server "
+    b"x-forwarded-by x-forwarded-ssl x-forwarded-scheme x-forwarded-client-cert x-ssl-client-cert x-ssl-client-verify "
+    b"x-ssl-client-dn x-original-host x-original-for x-original-proto x-original-url x-rewrite-url x-remote-user "
+    b"remote-user"
 ).split()
+_RELATED_STEMS = (b"x-client-", b"ssl-client", b"x-original-")
+_STEMS = FORWARDING_STEMS + _RELATED_STEMS
 
 _PLAIN = (
     b"accept accept-charset accept-encoding accept-language access-control-request-headers "
@@ -52,8 +54,12 @@ _PLAIN = (
     b"x-http-method-override baggage b3 x-amzn-trace-id x-request-start http2-settings save-data"
 ).split()
 
-#: What each known name (lower case) means.
-KIND_OF: dict[bytes, int] = _KINDS | dict.fromkeys(_FORWARDING, FORWARDING) | dict.fromkeys(_PLAIN, PLAIN)
+#: What each known name (lower case) means. One with "_" is never asked for: parsers leave such fields out.
+KIND_OF: dict[bytes, int] = (
+    dict.fromkeys((name for name in (*FORWARDING_NAMES, *_RELATED) if b"_" not in name), FORWARDING)
+    | dict.fromkeys(_PLAIN, PLAIN)
+    | _KINDS
+)
 
 # Compiled, the names above are C variables (field_names.pxd); this keeps them importable from Python.
 globals().update(
@@ -73,4 +79,4 @@ globals().update(
 
 def is_forwarding(name: bytes) -> bool:
     """Whether an unknown name belongs to those that only a trusted hop may set."""
-    return name.startswith((b"x-forwarded-", b"x-client-", b"x-ssl-client", b"ssl-client", b"x-original-"))
+    return name.startswith(_STEMS)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.http2 import GET as GET_FIELDS
+from tests.support.http2 import Wire, headers
 from tests.unit.wire.corpus.case import CANARY, chunked, get, post
 from tests.unit.wire.http1_driver import LIMITS, drive
+from torana.base.forwarding import FORWARDING_NAMES, FORWARDING_STEMS
 from torana.wire.events import CLOSED, NEED_DATA, PAUSED, EndOfBody, RequestHead, WireError
 from torana.wire.http1.connection import Http1Connection
 from torana.wire.http1.states import LegalityError
@@ -362,6 +365,16 @@ def test_takes_trailers(lines: list[bytes], takes: bool) -> None:
 )  # fmt: skip
 def test_forwarding_fields_are_seen(name: bytes) -> None:
     assert head_of(get(b"Host: t", name + b": 1")).has_forwarding
+
+
+@pytest.mark.parametrize(
+    "name", [*sorted(name for name in FORWARDING_NAMES if b"_" not in name), *(s + b"x" for s in FORWARDING_STEMS[:3])]
+)
+def test_whatever_only_a_trusted_hop_may_say_is_seen_when_it_comes_alone(name: bytes) -> None:
+    """Else it would reach the application unasked, while in company it is taken away (G-073)."""
+    assert head_of(get(b"Host: t", name + b": 1")).has_forwarding
+    (event,) = Wire().send(headers(1, [*GET_FIELDS, (name, b"1")]))
+    assert event.head.has_forwarding
 
 
 def test_ordinary_fields_are_not_forwarding() -> None:
