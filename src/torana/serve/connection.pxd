@@ -18,7 +18,6 @@ cdef class Connection(Outbound):
     cdef bytes _begin_to_speak(self, bytes data)
     cdef _become_http2(self)
     cdef _begin(self, RequestHead head)
-    cdef Endpoints _corrected(self, RequestHead head)
     cdef bint _body(self, bytes data) except -1
     cdef _body_complete(self, object trailers)
     cdef _paused(self)

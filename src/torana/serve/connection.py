@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from torana.base.endpoints import Endpoints
 from torana.exchange.request import Request, new_request
 from torana.exchange.response import new_response
 from torana.serve import timeouts
@@ -186,7 +185,7 @@ class Connection(Outbound):
         endpoints = self.endpoints
         self.served += 1
         if head.has_forwarding:
-            endpoints = self._corrected(head)
+            endpoints = site.corrected(endpoints, head, self.clock.now)
         length = head.content_length
         if self.served >= site.keep_alive_requests or site.is_draining:
             self.wire.close_after()
@@ -214,15 +213,6 @@ class Connection(Outbound):
         if head.upgrade is not None and converse(self, request, response, site, self.clock):
             return
         site.gateway.answer(request, response)
-
-    def _corrected(self, head: RequestHead) -> Endpoints:
-        """The ends as trusted hops tell them; from anybody else the fields are dropped, and a line says so."""
-        applied = self.site.trust.apply(self.endpoints, head.fields)
-        head.fields = applied.fields
-        if applied.ignored:
-            self.site.refusals.note_ignored(applied.ignored, self.endpoints.client, self.clock.now)
-        corrected: Endpoints = applied.endpoints
-        return corrected
 
     def _body(self, data: bytes) -> bool:
         """Body data; False when the application has enough for now and reading pauses."""

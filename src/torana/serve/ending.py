@@ -136,15 +136,9 @@ class Ending(Upgradable):
 
     def expired(self, now: float) -> None:
         transport = self.transport
-        times = self.site.timeouts
         if transport.is_lent:
             return
-        if (
-            transport.waiting
-            and times.write_idle_s
-            and now >= timeouts.write_deadline(times, transport.looked_at)
-            and transport.is_too_slow(now, times.write_idle_s, times.write_rate)
-        ):
+        if timeouts.takes_too_slowly(self.site.timeouts, transport, now):
             self.site.refusals.note("client takes the response too slowly", "timeout_write", self.endpoints.client, now)
             self.lost()
             return
@@ -322,9 +316,7 @@ class Ending(Upgradable):
         deadline = self._read_deadline
         transport = self.transport
         if transport.waiting:
-            look = timeouts.write_deadline(self.site.timeouts, transport.looked_at)
-            if look and (deadline == 0.0 or look < deadline):
-                deadline = look
+            deadline = timeouts.with_write(self.site.timeouts, deadline, transport.looked_at)
         transport.deadline = deadline
 
     def _advance(self) -> None:

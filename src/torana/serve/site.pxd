@@ -1,6 +1,8 @@
+from torana.base.endpoints cimport Endpoints
 from torana.exchange.roles cimport Gateway
 from torana.serve.in_flight cimport InFlight
 from torana.serve.ledger cimport Ledger
+from torana.wire.events cimport RequestHead
 
 cdef class Site:
     cdef public Gateway gateway
@@ -31,3 +33,5 @@ cdef class Site:
     cdef public Ledger ledger
     cdef public object on_worn_out
     cdef public object health
+
+    cpdef Endpoints corrected(self, Endpoints endpoints, RequestHead head, double now_s)

@@ -14,9 +14,11 @@ from torana.serve.origins import Origins
 from torana.serve.refusals import Refusals
 
 if TYPE_CHECKING:
+    from torana.base.endpoints import Endpoints
     from torana.serve.access_log import AccessLog
     from torana.serve.ledger import Ledger
     from torana.serve.options import ServeOptions
+    from torana.wire.events import RequestHead
 
 
 class Site:
@@ -62,6 +64,15 @@ class Site:
         self.on_worn_out: Any = None
         #: Answers the health path, also when the application has too much to do; None when there is none.
         self.health: Any = None
+
+    def corrected(self, endpoints: Endpoints, head: RequestHead, now_s: float) -> Endpoints:
+        """The ends as trusted hops tell them; from anybody else the fields are dropped, and a line says so."""
+        applied = self.trust.apply(endpoints, head.fields)
+        head.fields = applied.fields
+        if applied.ignored:
+            self.refusals.note_ignored(applied.ignored, endpoints.client, now_s)
+        corrected: Endpoints = applied.endpoints
+        return corrected
 
 
 def _default_fields(options: ServeOptions) -> list[tuple[bytes, bytes]]:

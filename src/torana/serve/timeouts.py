@@ -5,7 +5,12 @@ All limits are wall-clock or least rates, so that no drip of bytes keeps a conne
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torana.serve.options import Timeouts
+
+if TYPE_CHECKING:
+    from torana.net.transport import Transport
 
 #: Bytes of a head that earn one more second.
 _HEAD_BYTES_PER_S = 500
@@ -33,6 +38,22 @@ def body_deadline(timeouts: Timeouts, started: float, last: float, received: int
 def write_deadline(timeouts: Timeouts, looked_at: float) -> float:
     """When a client that has bytes waiting for it, last looked at then, has to be looked at again; 0 when never."""
     return looked_at + timeouts.write_idle_s / 4 if timeouts.write_idle_s else 0.0
+
+
+def with_write(timeouts: Timeouts, deadline: float, looked_at: float) -> float:
+    """``deadline`` (0: none), or that of a client that has bytes waiting for it, whichever is earlier."""
+    look = write_deadline(timeouts, looked_at)
+    return look if look and (deadline == 0.0 or look < deadline) else deadline
+
+
+def takes_too_slowly(timeouts: Timeouts, transport: Transport, now: float) -> bool:
+    """Whether a client has bytes waiting for it, is due to be looked at, and has not taken them as it should."""
+    return bool(
+        transport.waiting
+        and timeouts.write_idle_s
+        and now >= write_deadline(timeouts, transport.looked_at)
+        and transport.is_too_slow(now, timeouts.write_idle_s, timeouts.write_rate)
+    )
 
 
 def tick_s(timeouts: Timeouts) -> float:

@@ -143,13 +143,7 @@ class Tunnel(Carrier):
 
     def expired(self, now: float) -> None:
         transport = self.transport
-        times = self.site.timeouts
-        if (
-            transport.waiting
-            and times.write_idle_s
-            and now >= timeouts.write_deadline(times, transport.looked_at)
-            and transport.is_too_slow(now, times.write_idle_s, times.write_rate)
-        ):
+        if timeouts.takes_too_slowly(self.site.timeouts, transport, now):
             client = self.request.endpoints.client
             self.site.refusals.note("client takes its messages too slowly", "timeout_write", client, now)
             self.lost()
@@ -328,7 +322,5 @@ class Tunnel(Carrier):
         deadline = self._look_at
         transport = self.transport
         if transport.waiting:
-            look = timeouts.write_deadline(self.site.timeouts, transport.looked_at)
-            if look and (deadline == 0.0 or look < deadline):
-                deadline = look
+            deadline = timeouts.with_write(self.site.timeouts, deadline, transport.looked_at)
         transport.deadline = deadline

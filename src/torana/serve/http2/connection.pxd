@@ -25,5 +25,4 @@ cdef class Http2Connection(Ending):
     cdef _open(self, StreamState state, RequestHead head)
     @cython.locals(stream=Stream)
     cdef _call_applications(self)
-    cdef Endpoints _corrected(self, RequestHead head)
     cdef _end_of_stream(self)

@@ -118,7 +118,7 @@ class Http2Connection(Ending):
     def _open(self, state: Any, head: RequestHead) -> None:
         endpoints = self.endpoints
         if head.has_forwarding:
-            endpoints = self._corrected(head)
+            endpoints = self.site.corrected(endpoints, head, self.clock.now)
         stream = new_stream(self, state, head, endpoints)
         if not self.streams:
             self.opened()
@@ -134,15 +134,6 @@ class Http2Connection(Ending):
                 stream.call()
         if self._requests_left <= 0 or self.site.is_draining or self.is_surplus:
             self.begin_to_leave()
-
-    def _corrected(self, head: RequestHead) -> Endpoints:
-        """The ends as trusted hops tell them; from anybody else the fields are dropped, and a line says so."""
-        applied = self.site.trust.apply(self.endpoints, head.fields)
-        head.fields = applied.fields
-        if applied.ignored:
-            self.site.refusals.note_ignored(applied.ignored, self.endpoints.client, self.clock.now)
-        corrected: Endpoints = applied.endpoints
-        return corrected
 
     def _end_of_stream(self) -> None:
         """FIN: without its WINDOW_UPDATEs and its word there is nothing that the client could still be given."""

@@ -74,13 +74,8 @@ class Ending(Session):
             self._close_when_idle()
 
     def expired(self, now: float) -> None:
-        transport, times = self.transport, self.site.timeouts
-        if (
-            transport.waiting
-            and times.write_idle_s
-            and now >= timeouts.write_deadline(times, transport.looked_at)
-            and transport.is_too_slow(now, times.write_idle_s, times.write_rate)
-        ):
+        transport = self.transport
+        if timeouts.takes_too_slowly(self.site.timeouts, transport, now):
             self._note("client takes the response too slowly", "timeout_write")
             self.lost()
             return
@@ -174,9 +169,7 @@ class Ending(Session):
                 settings_at = self._since + times.http2_settings_s
                 deadline = min(deadline, settings_at) if deadline else settings_at
         if transport.waiting:
-            look = timeouts.write_deadline(times, transport.looked_at)
-            if look and (deadline == 0.0 or look < deadline):
-                deadline = look
+            deadline = timeouts.with_write(times, deadline, transport.looked_at)
         transport.deadline = deadline
 
     def _flushed(self) -> None:
