@@ -12,7 +12,6 @@ _LATER = "not available yet in this version"
 
 #: Setting -> whether a value is one of those that cannot be had, and what may be said instead.
 _SETTINGS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "interface": (lambda value: value in ("aiohttp", "tornado"), "this interface is {later}"),
     "static": (bool, "serving files is {later}"),
 }
 

@@ -2,6 +2,7 @@ cimport cython
 
 from torana.base.bytescan cimport decimal
 from torana.base.headers cimport is_field_value, is_token, lower, tokens
+from torana.exchange.carrier cimport Upgradable
 from torana.exchange.request cimport Request
 from torana.exchange.roles cimport Channel
 from torana.exchange.states cimport (
@@ -39,6 +40,7 @@ cdef class Response:
     cpdef abort(self)
     cpdef lose(self)
     cpdef object hand_over(self)
+    cpdef object upgrade(self, object fields, object speaker)
     cpdef withdraw(self)
     cdef _send_head(self, object data, Py_ssize_t size, bint is_last)
     cdef _check_length(self, long long size, bint is_last)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from torana.base.bytescan import decimal
 from torana.base.headers import is_field_value, is_token, lower, tokens
+from torana.exchange.carrier import Upgradable
 from torana.exchange.states import (
     CUT,
     DATA,
@@ -31,6 +32,7 @@ from torana.exchange.states import (
 )
 
 if TYPE_CHECKING:
+    from torana.exchange.carrier import Carrier, Speaker
     from torana.exchange.request import Request
     from torana.exchange.roles import Channel, RawStream
     from torana.wire.events import Fields
@@ -277,6 +279,27 @@ class Response:
             self.status = 101
             self.fields = []
         return stream
+
+    def upgrade(self, fields: Iterable[Sequence[bytes]], speaker: Speaker) -> Carrier:
+        """Agree to the protocol that the request asked for (``head.upgrade``) and give its bytes to ``speaker``.
+
+        ``fields``: those of the new protocol and of the application, without Connection and Upgrade. For gateways that
+        speak the protocol themselves (``Gateway.takes_tunnels``), on the loop's thread. Raises like ``start``.
+        """
+        state = after(self.state, START)
+        if state == CUT:
+            raise ClientDisconnected("the client is gone")
+        if state >= ILLEGAL:
+            raise ApplicationError("the response was started already")
+        kept: list[tuple[bytes, bytes]] = []
+        for name, value in fields:
+            self._check_field(name, value)
+            if lower(name) not in _HOP_BY_HOP:
+                kept.append((name, value))
+        channel = self.channel
+        assert isinstance(channel, Upgradable)
+        self.state = DONE
+        return channel.upgrade(kept, speaker)
 
     def withdraw(self) -> None:
         """Take back a head that has not left, so that something else may be answered."""

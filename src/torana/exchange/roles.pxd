@@ -29,7 +29,9 @@ cdef class Link:
     cpdef ended(self)
 
 cdef class Gateway:
+    cpdef Gateway gateway_of(self, object request)
     cpdef bint takes_conversations(self) except -1
+    cpdef bint takes_tunnels(self) except -1
     cpdef converse(self, object duplex)
     cpdef answer(self, object request, object response)
     cpdef tick(self, double now_s)

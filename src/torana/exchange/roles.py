@@ -175,8 +175,21 @@ class Link:
 class Gateway:
     """Answers exchanges for one application."""
 
+    def gateway_of(self, request: Any) -> Gateway:
+        """Who answers this request: another one where several applications are served. ``answer`` and ``converse`` of
+        this one lead to the same; only who asks ``takes_...`` for one request has to know.
+        """
+        return self
+
     def takes_conversations(self) -> bool:
         """Whether WebSocket handshakes become conversations; otherwise they are requests like all others."""
+        return False
+
+    def takes_tunnels(self) -> bool:
+        """Whether it answers WebSocket handshakes as requests whose response may ``upgrade``, in both versions.
+
+        Over HTTP/2 the method of such a request is CONNECT, and it has no key (RFC 8441).
+        """
         return False
 
     def converse(self, duplex: Any) -> None:
@@ -205,8 +218,21 @@ class Gateway:
         """How many of them nobody has begun to answer."""
         return 0
 
+    # The life of an application, in this order. It was loaded before the loop, on the main thread.
+
     async def startup(self) -> None:
         """Make ready before the first connection is accepted; raises ``LoadError`` when the application refuses."""
 
+    async def ready(self) -> None:
+        """Connections are accepted from here on; never raises."""
+
+    async def begin_drain(self) -> None:
+        """No new connections come; what is open may still finish. An application that has words of its own for its
+        open sockets says them now. Called once, also when the server retires; bounded in time; never raises.
+        """
+
+    async def drained(self) -> None:
+        """The last exchange is over, or its time is; never raises."""
+
     async def shutdown(self) -> None:
-        """Called once, after the last exchange is over; never raises."""
+        """Called once, after ``drained``; never raises. Also called when a start failed behind ``startup``."""

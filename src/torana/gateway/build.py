@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from torana.exchange.roles import Gateway
-from torana.gateway.detect import ASGI2, WSGI
+from torana.gateway.detect import AIOHTTP, ASGI2, TORNADO, WSGI, detect
 from torana.gateway.failure import ErrorPage
+from torana.gateway.late import LateGateway
+from torana.gateway.life import Life
 from torana.gateway.options import GatewayOptions
 
 
@@ -20,12 +22,28 @@ def build(
     on_worn: Callable[[str], None] | None = None,
     hang_s: float = 0.0,
 ) -> Gateway:
-    """The gateway for ``app``. ``interface``: "asgi3", "asgi2" or "wsgi", as ``detect`` names them.
+    """The gateway for ``app``. ``interface``: as ``detect`` names them; of a ``Life`` also "auto", to be found out
+    when it has made its application.
 
     ``request_s``: the longest that the application may take for one request, 0 without end. ``on_worn``: told once why
     another worker should take this one's place (a thread that cannot be had back), if there is somebody to tell.
     ``hang_s``: how long all threads may stay away while requests wait for one, 0 without end.
     """
+    if isinstance(app, Life):
+
+        def make(made: Any) -> Gateway:
+            known = detect(made) if interface == "auto" else interface
+            return build(made, known, options, error_page, request_s, on_worn, hang_s)
+
+        return LateGateway(app, make)
+    if interface == AIOHTTP:
+        from torana.gateway.aiohttp.gateway import AiohttpGateway
+
+        return AiohttpGateway(app, options, error_page, request_s)
+    if interface == TORNADO:
+        from torana.gateway.tornado.gateway import TornadoGateway
+
+        return TornadoGateway(app, options, error_page, request_s)
     if interface == WSGI:
         from torana.gateway.wsgi.gateway import WsgiGateway
 

@@ -14,10 +14,13 @@ from types import MethodType
 from typing import Any, Final
 
 from torana.base.errors import LoadError
+from torana.base.worker_policy import ANY
 
 ASGI3: Final = "asgi3"
 ASGI2: Final = "asgi2"
 WSGI: Final = "wsgi"
+AIOHTTP: Final = "aiohttp"
+TORNADO: Final = "tornado"
 
 _SAY = "say which with --interface asgi, asgi2 or wsgi"
 _ASGI3_NAMES = ("scope", "receive", "send")
@@ -39,10 +42,12 @@ _REFUSED = {
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The interface and the reason, as one clause that can be shown."""
+    """The interface and the reason, as one clause that can be shown; and in how many workers it may run."""
 
     interface: str
     why: str
+    #: One of ``base.worker_policy``.
+    policy: str = ANY
 
 
 @dataclass(frozen=True, slots=True)

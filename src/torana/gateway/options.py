@@ -13,8 +13,10 @@ class ApplicationOptions:
     target: str = ""
     app_dir: str | None = None
     is_factory: bool = False
-    #: "auto", "asgi", "asgi2" or "wsgi".
+    #: "auto", "asgi", "asgi2", "wsgi", "aiohttp" or "tornado".
     interface: str = "auto"
+    #: For a script or a program that is hosted (Streamlit, Jupyter): what it finds as its own command line.
+    arguments: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

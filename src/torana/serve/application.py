@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from torana.gateway.detect import Verdict, examine
+from torana.base.worker_policy import ANY
+from torana.gateway.detect import AIOHTTP, ASGI2, ASGI3, TORNADO, WSGI, Verdict, examine
 from torana.gateway.error_page import error_page
 from torana.gateway.find import find
 from torana.gateway.load import call_function, load_found, warm_up
@@ -26,12 +27,14 @@ __all__ = [
 ]
 
 #: What ``--interface`` may say, as the gateways call it.
-_TOLD = {"asgi": "asgi3", "asgi2": "asgi2", "wsgi": "wsgi"}
+_TOLD = {"asgi": ASGI3, "asgi2": ASGI2, "wsgi": WSGI, "aiohttp": AIOHTTP, "tornado": TORNADO}
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """An application object, its interface ("asgi3", "asgi2" or "wsgi") and how both were found out."""
+    """An application object (or a ``gateway.life.Life`` that makes one), its interface as ``gateway.detect`` names
+    them ("auto": found out when it is made), and how both were found out.
+    """
 
     object: Any
     interface: str
@@ -39,6 +42,8 @@ class Application:
     name: str
     found: str
     why: str
+    #: In how many workers it may run: one of ``base.worker_policy``.
+    policy: str = ANY
 
 
 def load_application(options: ApplicationOptions) -> Application:
@@ -46,13 +51,15 @@ def load_application(options: ApplicationOptions) -> Application:
     found = find(options.target, options.app_dir)
     loaded, name = load_found(found, options.is_factory)
     verdict = _judge(loaded, options.interface)
-    return Application(loaded, verdict.interface, name, found.how, verdict.why)
+    return Application(loaded, verdict.interface, name, found.how, verdict.why, verdict.policy)
 
 
 def given_application(candidate: Any, options: ApplicationOptions) -> Application:
     """An application that a program hands over as an object; raises ``LoadError`` if it is none."""
     verdict = _judge(candidate, options.interface)
-    return Application(candidate, verdict.interface, type(candidate).__name__, "given as an object", verdict.why)
+    return Application(
+        candidate, verdict.interface, type(candidate).__name__, "given as an object", verdict.why, verdict.policy
+    )
 
 
 def failed_application(text: str) -> Application:

@@ -4,7 +4,7 @@ from torana.exchange.response cimport Response
 from torana.net.clock cimport Clock
 from torana.net.transport cimport Transport
 from torana.serve.account cimport Account
-from torana.serve.carrier cimport Upgradable
+from torana.exchange.carrier cimport Upgradable
 from torana.serve.phases cimport BODY, CLOSING, DISCARD, FRESH, HEAD, IDLE, LINGER, OVER
 from torana.serve.site cimport Site
 from torana.wire.http1.connection cimport Http1Connection

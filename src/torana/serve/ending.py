@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from torana.base.endpoints import Endpoints
+from torana.exchange.carrier import Upgradable
 from torana.exchange.request import Request
 from torana.exchange.response import NO_BODY, Response
 from torana.net.transport import Transport
 from torana.serve import refusals, timeouts
 from torana.serve.account import Account
-from torana.serve.carrier import Upgradable
 from torana.serve.phases import BODY, CLOSING, DISCARD, FRESH, HEAD, IDLE, LINGER, OVER
 from torana.serve.site import Site
 from torana.wire.events import WireError

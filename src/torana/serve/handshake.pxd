@@ -3,7 +3,7 @@ from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
 from torana.exchange.roles cimport Answerer
 from torana.net.clock cimport Clock
-from torana.serve.carrier cimport Upgradable
+from torana.exchange.carrier cimport Upgradable
 from torana.serve.site cimport Site
 
 cpdef bint converse(Upgradable channel, Request request, Response response, Site site, Clock clock) except -1

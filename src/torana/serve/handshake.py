@@ -15,10 +15,10 @@ from torana.wire.events import WireError
 from torana.wire.websocket.handshake import is_websocket, offered
 
 if TYPE_CHECKING:
+    from torana.exchange.carrier import Upgradable
     from torana.exchange.request import Request
     from torana.exchange.response import Response
     from torana.net.clock import Clock
-    from torana.serve.carrier import Upgradable
     from torana.serve.site import Site
 
 
@@ -30,8 +30,9 @@ def converse(channel: Upgradable, request: Request, response: Response, site: Si
     head = request.head
     if not is_websocket(head.upgrade):
         return False
+    gateway = site.gateway.gateway_of(request)
     try:
-        offer = offered(head) if site.gateway.takes_conversations() else None
+        offer = offered(head) if gateway.takes_conversations() else None
         # Of a library that brings its own WebSocket to WSGI we do not know whether it looks (threat G-058).
         if not site.origins.allows(head.fields, request.endpoints.scheme):
             raise WireError(403, "websocket: origin not allowed", "ws_allowed_origins")
@@ -44,7 +45,7 @@ def converse(channel: Upgradable, request: Request, response: Response, site: Si
     duplex = Duplex(request, response, socket, offer.subprotocols, site.options.bounds.websocket_queue_bytes)
     socket.duplex = duplex
     request.answerer = Handshake(duplex)
-    site.gateway.converse(duplex)
+    gateway.converse(duplex)
     return True
 
 

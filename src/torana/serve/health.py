@@ -35,8 +35,14 @@ class HealthGateway(Gateway):
         is_asked: bool = head.raw_path == self._path and (head.method == "GET" or head.method == "HEAD")
         return is_asked
 
+    def gateway_of(self, request: Any) -> Gateway:
+        return self if self.is_asked(request) else self._gateway.gateway_of(request)
+
     def takes_conversations(self) -> bool:
         return self._gateway.takes_conversations()
+
+    def takes_tunnels(self) -> bool:
+        return self._gateway.takes_tunnels()
 
     def converse(self, duplex: Any) -> None:
         self._gateway.converse(duplex)

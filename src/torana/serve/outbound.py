@@ -9,10 +9,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from torana.exchange.carrier import Carrier, Speaker
 from torana.exchange.request import Request
 from torana.exchange.response import NO_BODY, ClientDisconnected
 from torana.serve import timeouts
-from torana.serve.carrier import Carrier, Speaker
 from torana.serve.ending import Ending
 from torana.serve.phases import BODY, DISCARD, IDLE, OVER
 from torana.serve.tunnel import NOWHERE, Tunnel

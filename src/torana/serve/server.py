@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 from torana.gateway.build import build
 from torana.gateway.error_page import error_fields
@@ -135,6 +135,7 @@ class Server:
         site.on_worn_out = self._worn_out
         self._doors = Doors(self._poller, site, self.crowd, self._net.transport, self._contexts)
         self._doors.open(_OWN, self._listeners)
+        await self._gateway.ready()
         self._stopping = loop.create_task(self._end_in_order(site, self._doors), name="torana-stop")
 
     def adopt(self, key: str, listeners: list[Listener]) -> None:
@@ -231,7 +232,7 @@ class Server:
             urgent = asyncio.Event()
             urgent.set()
             await drain(self.crowd, self._gateway, self._options.timeouts, urgent)
-            await self._shut_down()
+            await self._in_time(self._gateway.shutdown())
             self._let_go(site)
             for listener in self._listeners or []:
                 listener.close()
@@ -267,13 +268,16 @@ class Server:
             if self.is_retiring:
                 # Not unhealthy: whoever asks by a kept connection asks for all servers of the address.
                 doors.let_go()
+                await self._in_time(self._gateway.begin_drain())
                 await retire(self.crowd, self._gateway, self._retire_s, times.idle_linger_s, self._stop)
             else:
                 self._be_unready()
                 await delay(times.drain_delay_s, self._abort)
                 doors.close()
+                await self._in_time(self._gateway.begin_drain())
             self.is_clean = await drain(self.crowd, self._gateway, times, self._abort)
-            await self._shut_down()
+            await self._in_time(self._gateway.drained())
+            await self._in_time(self._gateway.shutdown())
         finally:
             self._let_go(site)
             self._over.set()
@@ -283,16 +287,16 @@ class Server:
         if site.access_log is not None:
             site.access_log.close()
 
-    async def _shut_down(self) -> None:
-        """The application's own shutdown; when the stop is urgent it gets but a moment."""
-        closing = asyncio.ensure_future(self._gateway.shutdown())
+    async def _in_time(self, said: Coroutine[Any, Any, None]) -> None:
+        """Something that the application does at its end; when the stop is urgent it gets but a moment."""
+        doing = asyncio.ensure_future(said)
         urgent = asyncio.ensure_future(self._abort.wait())
-        await asyncio.wait((closing, urgent), return_when=asyncio.FIRST_COMPLETED)
-        if not closing.done():
-            await asyncio.wait((closing,), timeout=_URGENT_S)
-        for task in (closing, urgent):
+        await asyncio.wait((doing, urgent), return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            await asyncio.wait((doing,), timeout=_URGENT_S)
+        for task in (doing, urgent):
             task.cancel()
-        await asyncio.gather(closing, urgent, return_exceptions=True)
+        await asyncio.gather(doing, urgent, return_exceptions=True)
 
     def _tick(self, now: float) -> None:
         self._gateway.tick(now)

@@ -3,7 +3,7 @@ from torana.exchange.response cimport Response
 from torana.net.clock cimport Clock
 from torana.net.transport cimport Transport
 from torana.serve.account cimport Account
-from torana.serve.carrier cimport Carrier, Speaker
+from torana.exchange.carrier cimport Carrier, Speaker
 from torana.serve.site cimport Site
 
 cimport cython

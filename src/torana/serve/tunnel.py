@@ -10,9 +10,9 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
+from torana.exchange.carrier import Carrier, Speaker
 from torana.exchange.roles import Channel
 from torana.serve import timeouts
-from torana.serve.carrier import Carrier, Speaker
 
 if TYPE_CHECKING:
     from torana.exchange.request import Request

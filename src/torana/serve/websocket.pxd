@@ -4,7 +4,7 @@ from torana.exchange.duplex cimport Duplex
 from torana.exchange.roles cimport Answerer, Link
 from torana.exchange.states cimport CLOSED, OPEN
 from torana.net.clock cimport Clock
-from torana.serve.carrier cimport Carrier, Speaker, Upgradable
+from torana.exchange.carrier cimport Carrier, Speaker, Upgradable
 from torana.serve.in_flight cimport InFlight
 from torana.serve.site cimport Site
 from torana.wire.websocket.connection cimport Closed, WebSocketConnection

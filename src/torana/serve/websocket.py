@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from torana.exchange.carrier import Carrier, Speaker, Upgradable
 from torana.exchange.duplex import ABNORMAL, INTERNAL_ERROR
 from torana.exchange.roles import Link
 from torana.exchange.states import CLOSED, OPEN
 from torana.serve import timeouts
-from torana.serve.carrier import Carrier, Speaker, Upgradable
 from torana.wire.events import NEED_DATA
 from torana.wire.websocket.connection import PONG, Closed, WebSocketConnection
 from torana.wire.websocket.handshake import answer

@@ -145,7 +145,6 @@ def test_a_file_that_is_no_settings_file(place: Path) -> None:
         ({"workers": "0"}, ["workers (--workers)", "'0'", "from 1 to 4096, or auto"]),
         ({"workers": "many"}, ["workers (--workers)", "'many'", "from 1 to 4096, or auto"]),
         ({"http": "3"}, ["http (--http)", "'3'", "auto, 1 or 2"]),
-        ({"interface": "tornado"}, ["not available yet"]),
         ({"max_rss": "much"}, ["max_rss (--max-rss)", "'much'", "100MiB"]),
         ({"max_lifetime": "long"}, ["max_lifetime (--max-lifetime)", "'long'", "1h"]),
         ({"hooks": ("on_exit",)}, ["hooks (--hooks)", "'on_exit'", "EVENT=MODULE:FUNCTION"]),

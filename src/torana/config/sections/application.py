@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torana.config.kinds import choice, duration, integer_or, path, size, switch, text
+from torana.config.kinds import choice, duration, integer_or, many, path, size, switch, text
 from torana.config.server_kinds import mount_point
 from torana.config.setting import Setting, table
 
@@ -34,6 +34,12 @@ APPLICATION = table(
         choice("auto", "asgi", "asgi2", "wsgi", "aiohttp", "tornado", also={"asgi3": "asgi"}),
         "What the application speaks; auto finds out, and says so when it cannot.",
         fills="application.interface",
+    ),
+    Setting(
+        "app_args",
+        many(text()),
+        "What a hosted script or program (Streamlit, Jupyter) finds as its own command line; also all behind --.",
+        fills="application.arguments",
     ),
     Setting("root_path", mount_point(), "Path under which the application is mounted.", fills="gateway.root_path"),
     Setting(

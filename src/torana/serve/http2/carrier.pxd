@@ -1,4 +1,4 @@
-from torana.serve.carrier cimport Carrier, Speaker
+from torana.exchange.carrier cimport Carrier, Speaker
 from torana.serve.http2.answering cimport Answering
 
 cdef class StreamCarrier(Carrier):

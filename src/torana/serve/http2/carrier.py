@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from torana.serve.carrier import Carrier, Speaker
+from torana.exchange.carrier import Carrier, Speaker
 from torana.serve.http2.answering import Answering
 from torana.wire.http2.errors import CANCEL
 

@@ -5,7 +5,7 @@ from torana.exchange.request cimport Request, new_request
 from torana.exchange.response cimport Response, new_response
 from torana.net.outlet cimport FilePiece
 from torana.serve.account cimport Account, new_account
-from torana.serve.carrier cimport Upgradable
+from torana.exchange.carrier cimport Upgradable
 from torana.serve.http2.loan cimport Loan
 from torana.serve.http2.session cimport Session
 from torana.serve.site cimport Site

@@ -11,11 +11,11 @@ from collections import deque
 from typing import Any
 
 from torana.base.endpoints import Endpoints
+from torana.exchange.carrier import Upgradable
 from torana.exchange.request import new_request
 from torana.exchange.response import new_response
 from torana.net.outlet import FilePiece
 from torana.serve.account import new_account
-from torana.serve.carrier import Upgradable
 from torana.serve.http2.session import Session
 from torana.wire.events import RequestHead, WireError
 from torana.wire.http2.errors import INTERNAL_ERROR

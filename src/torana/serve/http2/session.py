@@ -41,7 +41,7 @@ class Session(Watched):
         limits = site.limits
         self.wire = Wire(
             site.http2_limits, limits.head_bytes, limits.field_bytes, limits.field_count, limits.trailer_bytes,
-            site.gateway.takes_conversations(),
+            site.gateway.takes_conversations() or site.gateway.takes_tunnels(),
         )  # fmt: skip
         #: Open streams by number, until nothing is left of them: neither an answer to make nor one to send.
         self.streams: dict[int, Any] = {}

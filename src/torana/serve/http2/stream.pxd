@@ -3,7 +3,7 @@ cimport cython
 from torana.base.endpoints cimport Endpoints
 from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
-from torana.serve.carrier cimport Carrier, Speaker
+from torana.exchange.carrier cimport Carrier, Speaker
 from torana.serve.http2.answering cimport Answering
 from torana.serve.http2.carrier cimport StreamCarrier
 from torana.serve.http2.session cimport Session

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from torana.base.endpoints import Endpoints
+from torana.exchange.carrier import Carrier, Speaker
 from torana.exchange.response import NO_BODY
 from torana.serve import refusals, timeouts
-from torana.serve.carrier import Carrier, Speaker
 from torana.serve.handshake import converse
 from torana.serve.http2.answering import Answering
 from torana.serve.http2.carrier import StreamCarrier
@@ -20,6 +20,7 @@ from torana.serve.http2.session import Session
 from torana.wire.events import RequestHead, WireError
 from torana.wire.http2.errors import CANCEL
 from torana.wire.http2.streams import StreamState
+from torana.wire.websocket.handshake import is_websocket
 
 #: How much of a request the log of a stop quotes.
 _METHOD_BYTES = 16
@@ -59,9 +60,15 @@ class Stream(Answering):
             site.gateway.answer(self.request, self.response)
 
     def _converse(self) -> None:
-        """An extended CONNECT (RFC 8441): a conversation, or nothing."""
+        """An extended CONNECT (RFC 8441): a conversation, a tunnel of the application's own, or nothing."""
         session = self.session
-        if not converse(self, self.request, self.response, session.site, session.clock):
+        request = self.request
+        if converse(self, request, self.response, session.site, session.clock):
+            return
+        gateway = session.site.gateway.gateway_of(request)
+        if gateway.takes_tunnels() and is_websocket(request.head.upgrade):
+            gateway.answer(request, self.response)
+        else:
             self.refuse(WireError(501, "connect: unknown protocol"))
 
     def body(self, data: bytes, size: int) -> None:

@@ -1,0 +1,1 @@
+"""Hosts aiohttp applications: their own server protocol, on the other end of a pipe in memory."""

@@ -1,0 +1,1 @@
+"""Products that are started rather than called: what each needs to be served like any application."""

@@ -1,0 +1,1 @@
+"""Hosts Tornado applications through the delegate interface that Tornado made for this."""
