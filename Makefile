@@ -8,6 +8,8 @@ PORT ?= 8000
 JOBS ?= 2
 TESTS ?= tests
 PYTEST_ARGS ?=
+# The whole suite leaves tests/apps/grid to `make apps`.
+WITHOUT_GRID = $(if $(filter tests,$(TESTS)),--ignore=tests/apps/grid)
 BENCH_ARGS ?=
 SECONDS ?= 60
 
@@ -21,11 +23,12 @@ PIP := -m pip --disable-pip-version-check
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SECONDARY:
-.PHONY: help run test test-compiled test-pure test-house chaos lint format bench bench-supervision docs clean check-python
+.PHONY: help run test test-compiled test-pure test-house apps chaos lint format bench bench-supervision docs clean check-python
 
 help:
 	@echo 'make run     serve examples/hello.py on http://$(HOST):$(PORT)'
 	@echo 'make test    the whole suite, in the compiled and in the pure build'
+	@echo 'make apps    every application of docs/apps.md, checked from outside; writes that page anew'
 	@echo 'make chaos   no request may be lost while workers come and go; SECONDS=60'
 	@echo 'make lint    ruff and mypy --strict         make format  let ruff lay out the code'
 	@echo 'make bench   benchmarks/                    make docs    build the documentation into site/'
@@ -47,7 +50,7 @@ test: .venv-compiled/.tests-$(TAG) .venv-compiled/.torana-$(TAG) .venv-pure/.tes
 test-compiled: .venv-compiled/.tests-$(TAG) .venv-compiled/.torana-$(TAG)
 	@if .venv-compiled/bin/python -c 'import sys; from torana.base.build import is_compiled; sys.exit(not is_compiled())'; then \
 		echo '== The compiled build'; \
-		.venv-compiled/bin/python -m pytest --expect-build=compiled -n $(JOBS) --dist worksteal $(PYTEST_ARGS) $(TESTS); \
+		.venv-compiled/bin/python -m pytest --expect-build=compiled -n $(JOBS) --dist worksteal $(WITHOUT_GRID) $(PYTEST_ARGS) $(TESTS); \
 	else \
 		sed -n 's/^ *torana-build: //p' .venv-compiled/build.log; \
 		echo '== The compiled build could not be made here (see above): only the pure build is tested.'; \
@@ -55,7 +58,15 @@ test-compiled: .venv-compiled/.tests-$(TAG) .venv-compiled/.torana-$(TAG)
 
 test-pure: .venv-pure/.tests-$(TAG) .venv-pure/.torana-$(TAG)
 	@echo '== The pure build'
-	@.venv-pure/bin/python -m pytest --expect-build=pure -n $(JOBS) --dist worksteal $(PYTEST_ARGS) $(TESTS)
+	@.venv-pure/bin/python -m pytest --expect-build=pure -n $(JOBS) --dist worksteal $(WITHOUT_GRID) $(PYTEST_ARGS) $(TESTS)
+
+# Applications that take long to install and to start. The page shows what was found, so it is only replaced by a run
+# that found all well; build/apps.md tells of the others.
+GRID := tests/apps
+apps: .venv-apps/.tests-$(TAG) .venv-apps/.torana-$(TAG)
+	@.venv-apps/bin/python -m pytest -m grid --grid-report build/apps.json -n $(JOBS) --dist loadscope $(PYTEST_ARGS) $(GRID); \
+		code=$$?; .venv-apps/bin/python -m tests.apps.grid.page build/apps.json >build/apps.md && exit $$code
+	@if [ '$(GRID) $(PYTEST_ARGS)' = 'tests/apps ' ]; then cp build/apps.md docs/apps.md; fi
 
 test-house: .venv-pure/.tests-$(TAG) .venv-pure/.torana-$(TAG)
 	@.venv-pure/bin/python -m pytest -q tests/house
@@ -87,7 +98,7 @@ docs: .venv-pure/.tests-$(TAG) .venv-pure/.torana-$(TAG)
 	@echo 'The documentation is in site/index.html'
 
 clean:
-	rm -rf .venv .venv-compiled .venv-pure .venv-bench build dist site src/*.egg-info
+	rm -rf .venv .venv-apps .venv-compiled .venv-pure .venv-bench build dist site src/*.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find src tests examples -name __pycache__ -prune -exec rm -rf {} +
 
@@ -108,9 +119,11 @@ BUILD_TOOLS = 'setuptools>=77' wheel 'Cython>=3.1'
 	@$*/bin/python $(PIP) install --quiet --upgrade 'pip>=25.1' $(BUILD_TOOLS)
 	@touch $@
 
-.venv-compiled/.tests-$(TAG) .venv-pure/.tests-$(TAG): %/.tests-$(TAG): %/.made-$(TAG) pyproject.toml
+GROUPS = --group dev --group apps
+.venv-apps/.tests-$(TAG): GROUPS += --group products
+.venv-apps/.tests-$(TAG) .venv-compiled/.tests-$(TAG) .venv-pure/.tests-$(TAG): %/.tests-$(TAG): %/.made-$(TAG) pyproject.toml
 	@echo 'Installing what the tests need into $*'
-	@$*/bin/python $(PIP) install --quiet --group dev --group apps
+	@$*/bin/python $(PIP) install --quiet $(GROUPS)
 	@touch $@
 
 # bjoern needs a compiler and libev; without it the other peers still run.
@@ -124,6 +137,8 @@ BUILD_TOOLS = 'setuptools>=77' wheel 'Cython>=3.1'
 
 .venv-compiled/.torana-$(TAG): export TORANA_BUILD_STRICT = 1
 .venv-compiled/.torana-$(TAG): export TORANA_PURE = 0
+.venv-apps/.torana-$(TAG): export TORANA_BUILD_STRICT = 1
+.venv-apps/.torana-$(TAG): export TORANA_PURE = 0
 .venv-bench/.torana-$(TAG): export TORANA_BUILD_STRICT = 1
 .venv-bench/.torana-$(TAG): export TORANA_PURE = 0
 .venv-pure/.torana-$(TAG): export TORANA_PURE = 1

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["tests.support.grid_report"]
+
 # At the end of the path: only where nothing is installed.
 sys.path.append(str(Path(__file__).resolve().parent.parent / "src"))
 

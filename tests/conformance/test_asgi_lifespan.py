@@ -40,7 +40,12 @@ def test_whole_life() -> None:
         assert server.log.index("startup done") < server.log.index("Listening on")
         seen = ask(server)
     assert seen["told"] == [
-        {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": {}},
+        {
+            "type": "lifespan",
+            "asgi": {"version": "3.0", "spec_version": "2.0"},
+            "state": {},
+            "extensions": {"torana.lifecycle": {}},
+        },
         {"type": "lifespan.startup"},
     ]
     assert seen["one_loop"] is True

@@ -12,7 +12,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "wire": ("base",),
     "net": ("base",),
     "exchange": ("base", "wire.events"),
-    "gateway": ("base", "wire.events", "exchange"),
+    "gateway": ("base", "wire.events", "wire.http1.client", "exchange"),
     "edge": ("base", "wire", "net", "exchange"),
     "serve": ("base", "wire", "net", "exchange", "gateway", "edge"),
     "process": ("base", "net", "serve"),

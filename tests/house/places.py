@@ -28,8 +28,8 @@ SPAWN = "spawnl spawnle spawnlp spawnlpe spawnv spawnve spawnvp spawnvpe posix_s
 
 PLACES = (
     Place(
-        "the environment and argv are read only in config",
-        ("torana/config/",),
+        "the environment and argv are read only in config, and given to a hosted program only in gateway/program.py",
+        ("torana/config/", "torana/gateway/program.py"),
         frozenset(_words("os", "environ environb getenv getenvb putenv unsetenv") | _words("sys", "argv orig_argv")),
     ),
     Place(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from torana.cli.flags import SettingsCommand, said, said_app
@@ -10,6 +12,9 @@ from torana.config.check import check
 from torana.config.origin import Rank
 from torana.config.sources import gather
 from torana.process.options import RunOptions, ServiceOptions
+
+if TYPE_CHECKING:
+    from torana.process.worker import Application
 
 
 @click.command("check", cls=SettingsCommand, options_metavar="[SETTINGS]")
@@ -27,11 +32,11 @@ def command(ctx: click.Context, /, app: str | None, **_: object) -> None:
 
     application = load_application(options.application)
     rows = [
-        ("application", f"{application.name} ({application.found})"),
-        ("interface", f"{application.interface}: {application.why}"),
+        *_applications(application),
         *[("listens on", address) for address in addresses(options)],
         *_processes(options),
-        *([("threads", str(options.gateway.threads or "auto"))] if application.interface == "wsgi" else []),
+        *([("affinity", ", else ".join(key.describe() for key in options.serve.affinity))] if options.serve.affinity else []),
+        *([("threads", str(options.gateway.threads or "auto"))] if "wsgi" in application.interface else []),
         ("event loop", options.process.loop),
         *[(name, f"{value} (default {default})") for name, value, default in changed_limits(options)],
     ]
@@ -45,6 +50,15 @@ def command(ctx: click.Context, /, app: str | None, **_: object) -> None:
         print(f"{name:<{width}}  {value}")
     for notice in options.notices:
         print(f"Note: {notice}")
+
+
+def _applications(application: Application) -> list[tuple[str, str]]:
+    """What is served, each application with its interface and how both were found out."""
+    rows = []
+    for where, each in application.parts or (("", application),):
+        name = f"{each.name} at {where}" if where else each.name
+        rows += [("application", f"{name} ({each.found})"), ("interface", f"{each.interface}: {each.why}")]
+    return rows
 
 
 def _processes(options: RunOptions) -> list[tuple[str, str]]:

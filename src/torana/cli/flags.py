@@ -17,6 +17,13 @@ from torana.config.setting import Setting
 from torana.config.settings import BY_NAME, SETTINGS, key_of, nearest
 from torana.config.unavailable import HIDDEN
 
+#: The setting that takes all behind ``--``, as it is.
+_BEHIND = "app_args"
+
+
+#: The setting that takes what stands behind "--".
+_BEHIND = "app_args"
+
 
 class Flag(click.Option):
     """One spelling of a setting's flag, and what is to be put before its value."""
@@ -71,7 +78,10 @@ class SettingsCommand(click.Command):
         self.params += list(flags_of(self.takes))
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse, and say more about an unknown flag than click would."""
+        """Parse what stands before ``--``, and say more about an unknown flag than click would."""
+        if "--" in args and _BEHIND in {setting.name for setting in self.takes}:
+            place = args.index("--")
+            ctx.meta[_BEHIND], args = tuple(args[place + 1 :]), args[:place]
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -126,6 +136,11 @@ def said(ctx: click.Context) -> list[Said]:
         if before is not None:
             raw = (*before.raw, *raw)
         found[setting.name] = Said(setting.name, raw, Origin(Rank.FLAG, parameter.spelling))
+    behind = ctx.meta.get(_BEHIND)
+    if behind:
+        before = found.get(_BEHIND)
+        raw = (*before.raw, *behind) if before else behind
+        found[_BEHIND] = Said(_BEHIND, raw, Origin(Rank.FLAG, "--"))
     return list(found.values())
 
 

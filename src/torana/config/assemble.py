@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from torana.base.errors import ConfigError
+from torana.config.app_kinds import where_of
 from torana.config.check import Settings, check
 from torana.config.origin import Rank
 from torana.config.server_kinds import address
@@ -20,6 +24,7 @@ _PROTOCOLS = {"auto": ("h2", "http/1.1"), "1": ("http/1.1",), "2": ("h2",)}
 #: Whoever wants one of these wants processes that are looked after, even if it is one worker only: nothing of it can
 #: be had from a process that is alone.
 _SUPERVISED = ("preload", "max_rss", "max_lifetime", "user", "group", "hooks", "service")
+_SECRET_BYTES = 32
 
 
 def run_options(gathered: Gathered) -> RunOptions:
@@ -38,11 +43,19 @@ def assemble(settings: Settings) -> RunOptions:
     if tls.get("certfile"):
         listen["tls"] = TlsOptions(**tls, alpn=_PROTOCOLS[settings["http"]])
     tree["process"] |= {"runtime_dir": settings.runtime_dir, "program": settings.program, "handoff": settings.handoff}
+    tree.setdefault("application", {})["secret"] = _secret()
+    _choose_applications(settings, tree, notices)
     _choose_supervision(settings, tree, notices)
     _move_neighbours(settings, tree)
     _spread_max_requests(settings, tree)
     filled: RunOptions = _filled(RunOptions(notices=tuple(notices)), tree)
     return filled
+
+
+@cache
+def _secret() -> str:
+    """Made once: workers that start later, and a reload, go on with it."""
+    return os.urandom(_SECRET_BYTES).hex()
 
 
 def _tree_of_options(settings: Settings) -> dict[str, Any]:
@@ -91,6 +104,39 @@ def _host_and_port(settings: Settings) -> str:
         raise ConfigError(f"host ({settings.origin('host').place}): found {settings['host']!r}: {error}") from None
 
 
+def _choose_applications(settings: Settings, tree: dict[str, Any], notices: list[str]) -> None:
+    """One application or several. ``app`` has the root beside ``mount``; said louder than that, it is alone."""
+    mounts = settings["mount"]
+    if not mounts:
+        return
+    app, others = settings.origin("app"), settings.origin("mount")
+    branch = tree.setdefault("application", {})
+    if settings["app"] and app.rank > others.rank:
+        notices.append(f"{app.place} replaces the applications of {others.place}")
+        branch["mounts"] = ()
+        return
+    if settings["app"] and any("/" in where_of(one) for one in mounts):
+        if app.rank is others.rank:
+            raise ConfigError(f"both app ({app.place}) and mount ({others.place}) name the application at /")
+        notices.append(f"{others.place} replaces the app of {app.place}")
+        branch["target"] = ""
+    app_dir, dirs = settings["app_dir"], {os.path.abspath(settings["app_dir"] or os.curdir): None}
+    shared = {"secret": branch["secret"]}
+    branch["mounts"] = tuple(
+        replace(one, application=replace(one.application, app_dir=one.application.app_dir or app_dir, **shared))
+        for one in mounts
+    )
+    if not settings["reload_dir"]:
+        dirs |= {os.path.abspath(one.application.app_dir or os.curdir): None for one in branch["mounts"]}
+        tree.setdefault("reload", {})["dirs"] = (os.path.abspath(os.curdir), *_elsewhere(dirs))
+
+
+def _elsewhere(directories: Iterable[str]) -> list[str]:
+    """Those of some absolute directories that do not lie below the current one."""
+    here = os.path.abspath(os.curdir)
+    return [each for each in directories if os.path.commonpath((here, each)) != here]
+
+
 def _choose_supervision(settings: Settings, tree: dict[str, Any], notices: list[str]) -> None:
     """Whether there is a supervisor. ``workers`` asks for one however many they are; a reloading server has its own."""
     wants = supervised_by(settings)
@@ -103,6 +149,9 @@ def _choose_supervision(settings: Settings, tree: dict[str, Any], notices: list[
     # Only a supervisor can take over from another; even a single worker runs beside its replacement for a while.
     is_supervised = bool(wants or (settings.handoff and not settings["reload"]))
     tree["process"]["is_supervised"] = is_supervised
+    if settings["affinity"] and (not is_supervised or settings["workers"] == 1):
+        place = settings.origin("affinity").place
+        notices.append(f"affinity ({place}) has nothing to do: there is one worker, and all sessions are its own")
     tree.setdefault("gateway", {})["is_multiprocess"] = is_supervised
 
 

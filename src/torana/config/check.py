@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torana.base.errors import ConfigError
+from torana.config.app_kinds import where_of
 from torana.config.kinds import InnerError
 from torana.config.origin import DEFAULT, Origin, Rank, Said
 from torana.config.setting import Setting
@@ -93,7 +94,7 @@ def _refusal(setting: Setting, said: Said, why: str) -> str:
 
 def _located(setting: Setting, value: Any, origin: Origin) -> Any:
     """Paths in a file are relative to that file, wherever the server is started."""
-    if origin.directory is None or setting.kind.name not in ("path", "certificate", "service", "socket"):
+    if origin.directory is None or setting.kind.name not in ("path", "certificate", "service", "socket", "application"):
         return value
 
     def locate(path: str | None) -> str | None:
@@ -103,6 +104,9 @@ def _located(setting: Setting, value: Any, origin: Origin) -> Any:
         return value
     if setting.kind.name == "service":
         return tuple(replace(one, cwd=locate(one.cwd)) for one in value)
+    if setting.kind.name == "application":
+        inner = [replace(one.application, app_dir=locate(one.application.app_dir)) for one in value]
+        return tuple(replace(one, application=each) for one, each in zip(value, inner, strict=True))
     if not setting.kind.is_many:
         return locate(value)
     return tuple(tuple(map(locate, one)) if isinstance(one, tuple) else locate(one) for one in value)
@@ -142,6 +146,7 @@ def _check_together(settings: Settings) -> None:
     _check_order(settings, "timeout_head", "timeout_head_max")
     _check_order(settings, "limit_write_resume", "limit_write_buffer")
     _check_services(settings)
+    _check_mounts(settings)
     if settings["loop"] == "uvloop":
         _check_uvloop(settings)
 
@@ -166,6 +171,24 @@ def _check_services(settings: Settings) -> None:
         seen.add(one.name)
         if one.cwd is not None and not os.path.isdir(one.cwd):
             raise ConfigError(f"service ({origin.place_of(f'{index}.cwd')}): there is no directory {one.cwd!r}")
+
+
+def _check_mounts(settings: Settings) -> None:
+    """Each application has a place of its own, and a directory that exists."""
+    origin = settings.origin("mount")
+    seen: dict[str, str] = {}
+    for index, one in enumerate(settings["mount"]):
+        place = origin.place_of(f"{index}.path" if one.path else f"{index}.host" if one.hosts else str(index))
+        for where in where_of(one):
+            if where in seen:
+                raise ConfigError(
+                    f"mount ({place}): {one.application.target} and {seen[where]} are both said to be at {where}"
+                )
+            seen[where] = one.application.target
+        app_dir = one.application.app_dir
+        if app_dir is not None and not os.path.isdir(app_dir):
+            place = origin.place_of(f"{index}.app_dir")
+            raise ConfigError(f"mount ({place}): there is no directory {app_dir!r}")
 
 
 def _check_uvloop(settings: Settings) -> None:

@@ -49,6 +49,8 @@ def read_file(path: str) -> list[Said]:
         name = key_of(key)
         if name not in BY_NAME or name == "config":
             raise ConfigError(f"{place}: there is no setting {key!r}{_hint(name)}")
+        if name == "app" and isinstance(raw, (list, dict)):
+            name = "mount"
         inner = {
             path_of.removeprefix(key + "."): f"{_short(path)}, line {line}"
             for path_of, line in lines.items()

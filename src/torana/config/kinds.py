@@ -7,6 +7,7 @@ files, sockets or the environment.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -66,6 +67,20 @@ def _convert(value: Any, kind: Any) -> Any:
 def text() -> Kind:
     """Any text without control characters."""
     return Kind("text", "a text", _read_text, "TEXT", show=lambda value: value if value else '""')
+
+
+def words() -> Kind:
+    """The words of a command line: a list of them as they are, or one text that is cut as a shell would."""
+
+    def read(value: Any) -> tuple[str, ...]:
+        if isinstance(value, str):
+            value = shlex.split(_read_text(value))
+        if not isinstance(value, (list, tuple)):
+            raise ValueError("")
+        return tuple(_read_text(word) for word in value)
+
+    accepts = "the words of a command line: one text that is cut as a shell would, or a list of words"
+    return Kind("words", accepts, read, "WORD", show=lambda value: shlex.join(value) if value else "none", splits=" ")
 
 
 def path(metavar: str = "FILE") -> Kind:

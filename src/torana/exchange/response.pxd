@@ -4,7 +4,7 @@ from torana.base.bytescan cimport decimal
 from torana.base.headers cimport is_field_value, is_token, lower, tokens
 from torana.exchange.carrier cimport Upgradable
 from torana.exchange.request cimport Request
-from torana.exchange.roles cimport Channel
+from torana.exchange.roles cimport Channel, Witness
 from torana.exchange.states cimport (
     CUT, DATA, DONE, HINT, IDLE, IGNORED, ILLEGAL, LAST_DATA, LAST_DATA_BEFORE_TRAILERS, LAST_TRAILERS, SENDING, START,
     STARTED, TRAILERS, after,
@@ -19,6 +19,7 @@ cdef class Response:
     cdef public list fields
     cdef public long long sent
     cdef public bint wants_close
+    cdef public Witness witness
     cdef bint _is_head
     cdef bint _keeps_trailers
     cdef long long _declared
@@ -42,6 +43,7 @@ cdef class Response:
     cpdef object hand_over(self)
     cpdef object upgrade(self, object fields, object speaker)
     cpdef withdraw(self)
+    cpdef list witnessed(self, list fields, object data)
     cdef _send_head(self, object data, Py_ssize_t size, bint is_last)
     cdef _check_length(self, long long size, bint is_last)
     cdef _check_field(self, object name, object value)

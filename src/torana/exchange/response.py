@@ -34,7 +34,7 @@ from torana.exchange.states import (
 if TYPE_CHECKING:
     from torana.exchange.carrier import Carrier, Speaker
     from torana.exchange.request import Request
-    from torana.exchange.roles import Channel, RawStream
+    from torana.exchange.roles import Channel, RawStream, Witness
     from torana.wire.events import Fields
 
 #: Length unknown until the end; no body at all (see ``Channel.respond``).
@@ -80,6 +80,8 @@ class Response:
         self.sent = 0
         #: The application asked for the connection to be closed after this answer.
         self.wants_close = False
+        #: Sees the head leave.
+        self.witness: Witness | None = None
         self._is_head = request.head.method == "HEAD"
         self._keeps_trailers = request.head.takes_trailers and request.head.version != "1.0"
         self._declared = -1
@@ -299,16 +301,27 @@ class Response:
         channel = self.channel
         assert isinstance(channel, Upgradable)
         self.state = DONE
-        return channel.upgrade(kept, speaker)
+        return channel.upgrade(self.witnessed(kept, b""), speaker)
 
     def withdraw(self) -> None:
         """Take back a head that has not left, so that something else may be answered."""
         if self.state == STARTED:
             self.state = IDLE
 
+    def witnessed(self, fields: Fields, data: Any) -> Fields:
+        """The head leaves: the fields with those that whoever watches adds."""
+        witness = self.witness
+        if witness is None:
+            return fields
+        self.witness = None
+        seen: Fields = witness.leaving(self, fields, data)
+        return seen
+
     # The rules
 
     def _send_head(self, data: Any, size: int, is_last: bool) -> None:
+        if self.witness is not None:
+            self.fields = self.witnessed(self.fields, data)
         ends = is_last and not self._wants_trailers
         if self._is_bodyless:
             if self.status == 205:

@@ -20,6 +20,9 @@ cdef class Answerer:
     cpdef disconnected(self)
     cpdef stop(self)
 
+cdef class Witness:
+    cpdef list leaving(self, object response, list fields, object data)
+
 cdef class Link:
     cpdef open(self, str subprotocol, list fields)
     cpdef send(self, object data)

@@ -144,6 +144,14 @@ class Answerer:
         """The server is stopping and the time given to running requests is spent: end now."""
 
 
+class Witness:
+    """Sees the head of an answer leave, and may add fields to it; on the thread that answers."""
+
+    def leaving(self, response: Any, fields: Fields, data: Any) -> Fields:
+        """The fields to send: ``fields``, or a new list. ``data``: the body data that leave with the head."""
+        return fields
+
+
 class Link:
     """Way out of a conversation (``duplex``), and the valve of its way in. Called on the loop's thread."""
 

@@ -1,43 +1,33 @@
-"""What an application speaks, judged by its shape alone: ASGI 3, ASGI 2 or WSGI. It is never called to find out.
+"""What an application speaks: ASGI 3, ASGI 2, WSGI, aiohttp or Tornado. It is never called to find out.
 
-Order (ASGI's reference helper first, then shape): hint attributes, classes, number and names of positional
-parameters. ``--interface`` always wins and is applied by the caller. Where the shape is ambiguous, a ``LoadError``
-says so instead of a 500 per request.
+Order: what it says itself, its class (``kinds``: some can be called, but mean something else), ASGI's hint attributes,
+then its shape (``shape``): classes, number and names of positional parameters. ``--interface`` always wins and is
+applied by the caller (``judge``). Where it cannot be told, a ``LoadError`` says what was seen and which flag decides,
+instead of a 500 per request.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
-from dataclasses import dataclass
-from types import MethodType
-from typing import Any, Final
+import re
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any
 
 from torana.base.errors import LoadError
 from torana.base.worker_policy import ANY
+from torana.gateway.kinds import AIOHTTP, ASGI2, ASGI3, TORNADO, WSGI, Kind, kind_of, refuse_class
+from torana.gateway.shape import SAY, Shape, attribute, call_shape, describe, is_a, is_routine, shape_of, unwrapped
+from torana.gateway.state import keeping_of
 
-ASGI3: Final = "asgi3"
-ASGI2: Final = "asgi2"
-WSGI: Final = "wsgi"
-AIOHTTP: Final = "aiohttp"
-TORNADO: Final = "tornado"
+__all__ = ["AIOHTTP", "ASGI2", "ASGI3", "TORNADO", "WSGI", "Verdict", "detect", "examine", "is_factory"]
 
-_SAY = "say which with --interface asgi, asgi2 or wsgi"
+#: What ``__torana_interface__`` and ``--interface`` may say, as the gateways call it.
+TOLD = {"asgi": ASGI3, "asgi3": ASGI3, "asgi2": ASGI2, "wsgi": WSGI, "aiohttp": AIOHTTP, "tornado": TORNADO}
+
 _ASGI3_NAMES = ("scope", "receive", "send")
 _WSGI_NAMES = (("environ", "env"), ("start_response", "start"))
-#: What a single parameter is called in handlers that are no ASGI 2 application.
-_REQUEST_NAMES = frozenset({"request", "req", "event", "environ"})
-#: Applications that can be called, but not as we would: (module, class) -> what they are.
-_ADAPTED = {
-    ("aiohttp.web_app", "Application"): "an aiohttp application",
-    ("tornado.web", "Application"): "a Tornado application",
-}
-_BLUEPRINT = "a Flask blueprint, a part of an application; name the application itself"
-_REFUSED = {
-    ("flask.blueprints", "Blueprint"): _BLUEPRINT,
-    ("flask.sansio.blueprints", "Blueprint"): _BLUEPRINT,
-    ("robyn", "Robyn"): "a Robyn application, which only runs on its own server",
-}
+_FACTORY = re.compile(r"(create|make|get|build|init|new)_(\w+_)?(app|application|api|asgi|wsgi)(_\w+)?|(app|application)_factory")
+_DEEPEST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,78 +36,135 @@ class Verdict:
 
     interface: str
     why: str
-    #: One of ``base.worker_policy``.
+    #: One of ``base.worker_policy``, and the reason, as a clause without a subject.
     policy: str = ANY
-
-
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """The positional parameters a callable takes."""
-
-    least: int
-    most: int
-    names: tuple[str, ...]
-    takes_any: bool
-    is_async: bool
-
-    def fits(self, count: int) -> bool:
-        return self.least <= count and (count <= self.most or self.takes_any)
+    policy_why: str = ""
+    #: The product whose module knows how to serve it ("gradio"); the interface is its to say then.
+    product: str = ""
+    #: What to call instead of what was examined; None: that itself.
+    inside: Any = None
 
 
 def detect(application: Any) -> str:
-    """The interface of an application: "asgi3", "asgi2" or "wsgi". Raises ``LoadError`` if it cannot be told."""
-    return examine(application).interface
+    """The interface of an application: "asgi3", "asgi2", "wsgi", "aiohttp" or "tornado". Raises ``LoadError`` if it
+    cannot be told, or takes a product to be served.
+    """
+    verdict = examine(application)
+    if not verdict.interface:
+        raise LoadError(f"{verdict.why}, which has to be unwrapped first")
+    return verdict.interface
 
 
 def examine(application: Any) -> Verdict:
     """The interface of an application and why; raises ``LoadError`` if it cannot be told."""
-    _refuse_by_class(application)
+    verdict = _examine(application, 0)
+    keeping = keeping_of(application)
+    return replace(verdict, policy=keeping.policy, policy_why=keeping.why)
+
+
+def _examine(application: Any, depth: int) -> Verdict:
+    said = attribute(application, "__torana_interface__")
+    if type(said) is str:
+        if said not in TOLD:
+            raise LoadError(f"__torana_interface__ = {said!r} is no interface; write one of {', '.join(TOLD)}")
+        return Verdict(TOLD[said], f"it says so (__torana_interface__ = {said!r})")
+    kind = kind_of(application)
+    if kind is not None:
+        return _examine_kind(application, kind, depth)
+    if (type(application).__module__, type(application).__name__) == ("werkzeug.local", "LocalProxy"):
+        return _examine_proxy(application, depth)
     if _hint(application, "_asgi_single_callable"):
         return Verdict(ASGI3, "it says so (_asgi_single_callable)")
     if _hint(application, "_asgi_double_callable"):
         return Verdict(ASGI2, "it says so (_asgi_double_callable)")
+    if is_a(application, ModuleType):
+        raise LoadError(f"{describe(application)} is a module, not an application: name what is in it, module:NAME")
     if not callable(application):
-        raise LoadError(f"{_describe(application)} is not an application: it cannot be called")
-    if isinstance(application, type):
+        raise LoadError(f"{describe(application)} is not an application: it cannot be called")
+    if is_a(application, type):
         return _examine_class(application)
-    return _examine_shape(application, _shape_of(application))
+    return _examine_shape(application, shape_of(application))
 
 
 def is_factory(candidate: Any) -> bool:
-    """Whether an object is a function that takes nothing, and so can only make an application."""
-    if not inspect.isroutine(_unwrapped(candidate)):
-        return False
-    if _hint(candidate, "_asgi_single_callable") or _hint(candidate, "_asgi_double_callable"):
-        return False
+    """Whether an object can only make an application: it takes nothing, or is called like a function that makes one
+    and can do with nothing.
+    """
+    if is_a(candidate, type):
+        return _makes_applications(candidate)
     try:
-        shape = _shape_of(candidate)
+        if not callable(candidate) or kind_of(candidate) is not None:
+            return False
+        if any(_hint(candidate, name) for name in ("_asgi_single_callable", "_asgi_double_callable")):
+            return False
+        if type(attribute(candidate, "__torana_interface__")) is str:
+            return False
+        shape = shape_of(candidate)
     except LoadError:
         return False
-    return shape.most == 0 and not shape.takes_any
+    if shape.most == 0:
+        return not shape.takes_any
+    name = attribute(unwrapped(candidate), "__name__")
+    is_named = is_routine(unwrapped(candidate)) and type(name) is str and _FACTORY.fullmatch(name) is not None
+    return is_named and shape.least == 0 and _judge_by_names(shape.names) is None
 
 
-def _refuse_by_class(application: Any) -> None:
-    """Frameworks whose applications look callable but mean something else; judged by names, nothing is imported."""
-    for kind in type(application).__mro__:
-        name = (kind.__module__, kind.__qualname__)
-        if name in _ADAPTED:
-            raise LoadError(f"this is {_ADAPTED[name]}; that interface is not available yet in this version")
-        if name in _REFUSED:
-            raise LoadError(f"this is {_REFUSED[name]}")
+def _makes_applications(kind: type) -> bool:
+    """Whether a class needs nothing to make an instance that is called as an application."""
+    try:
+        refuse_class(kind)
+        shape = shape_of(kind)
+    except LoadError:
+        return False
+    if shape.least or shape.takes_any or shape.names[:1] == ("scope",):
+        return False
+    call = call_shape(kind)
+    return call is not None and (call.fits(3) or call.fits(2))
+
+
+def _examine_kind(application: Any, kind: Kind, depth: int) -> Verdict:
+    """What its class says; some are a cover with the application inside."""
+    if kind.product:
+        return Verdict("", f"it is {kind.what}", product=kind.product, inside=attribute(application, kind.inside or " "))
+    if kind.inside and depth < _DEEPEST:
+        inside = attribute(application, kind.inside)
+        found = kind_of(inside)
+        if found is not None and found.interface or (kind.interface == WSGI and inside is not None):
+            verdict = _examine(inside, depth + 1)
+            return replace(verdict, why=f"it is {kind.what}: {verdict.why}", inside=verdict.inside or inside)
+    return Verdict(kind.interface, f"it is {kind.what}")
+
+
+def _examine_proxy(proxy: Any, depth: int) -> Verdict:
+    """werkzeug's stand-in for something that may only be there while a request runs."""
+    try:
+        inside = type(proxy).__dict__["_get_current_object"] and proxy._get_current_object()
+    except Exception:
+        raise LoadError("this is a proxy (werkzeug's LocalProxy) of something that is not there yet") from None
+    if depth >= _DEEPEST:
+        raise LoadError("this is a proxy of proxies")
+    verdict = _examine(inside, depth + 1)
+    return replace(verdict, inside=verdict.inside or inside)
 
 
 def _examine_class(kind: type) -> Verdict:
     """A class is an application if making an instance is the first step of a call (ASGI 2), or all of it."""
-    shape = _shape_of(kind)
+    refuse_class(kind)
+    shape = shape_of(kind)
     if shape.fits(3) and _defines(kind, "__await__"):
         return Verdict(ASGI3, f"the class {kind.__name__} takes scope, receive and send and can be awaited")
     if shape.fits(2) and _defines(kind, "__iter__"):
         return Verdict(WSGI, f"the class {kind.__name__} takes environ and start_response and can be iterated")
-    if shape.fits(1) and _defines(kind, "__call__") and (shape.least == 1 or shape.names[:1] == ("scope",)):
+    call = call_shape(kind)
+    is_second_half = _defines(kind, "__call__") and (call is None or call.fits(2)) and shape.fits(1)
+    if is_second_half and (shape.least == 1 or shape.names[:1] == ("scope",)):
         return Verdict(ASGI2, f"the class {kind.__name__} takes a scope, and its instances are called")
-    if shape.least == 0:
-        raise LoadError(f"{kind.__name__} is a class, not an application; did you mean an instance, or --factory?")
-    raise LoadError(f"the class {kind.__name__} has the shape of no known application; {_SAY}")
+    needs = f" made with ({', '.join(shape.names[: shape.least])})" if shape.least else ""
+    if shape.least == 0 or (call is not None and call.fits(3)):
+        raise LoadError(
+            f"{kind.__name__} is a class, not an application; did you mean an instance{needs}, or --factory?"
+        )
+    raise LoadError(f"the class {kind.__name__} has the shape of no known application; {SAY}")
 
 
 def _defines(kind: type, name: str) -> bool:
@@ -125,13 +172,13 @@ def _defines(kind: type, name: str) -> bool:
     return any(name in base.__dict__ for base in kind.__mro__)
 
 
-def _examine_shape(application: Any, shape: _Shape) -> Verdict:
-    name = _describe(application)
+def _examine_shape(application: Any, shape: Shape) -> Verdict:
+    name = describe(application)
     if shape.is_async:
         return _examine_async(name, shape)
     by_name = _judge_by_names(shape.names)
     if shape.takes_any and by_name is None:
-        raise LoadError(f"{name} takes any arguments, so its interface cannot be told; {_SAY}")
+        raise LoadError(f"{name} takes any arguments, so its interface cannot be told; {SAY}")
     fits_wsgi, fits_asgi = shape.fits(2), shape.fits(3)
     if fits_wsgi and fits_asgi:
         fits_wsgi = by_name == WSGI or (by_name is None and shape.least == 2)
@@ -140,14 +187,18 @@ def _examine_shape(application: Any, shape: _Shape) -> Verdict:
         return Verdict(ASGI3, _reason(shape, 3))
     if fits_wsgi:
         return Verdict(WSGI, _reason(shape, 2))
-    if shape.fits(1) and shape.names[:1] and shape.names[0] not in _REQUEST_NAMES:
+    if shape.fits(1) and shape.names[:1] == ("scope",):
         return Verdict(ASGI2, _reason(shape, 1))
+    taken = ", ".join(shape.names)
     if shape.most == 0:
         raise LoadError(f"{name} takes no arguments: it looks like a factory; say --factory to call it")
-    raise LoadError(f"{name} takes ({', '.join(shape.names)}), which is no ASGI or WSGI application; {_SAY}")
+    own = attribute(unwrapped(application), "__name__")
+    if type(own) is str and _FACTORY.fullmatch(own):
+        raise LoadError(f"{name} looks like a factory that needs ({taken}); write module:{own}(...) with plain values")
+    raise LoadError(f"{name} takes ({taken}), which is no ASGI or WSGI application; {SAY}")
 
 
-def _examine_async(name: str, shape: _Shape) -> Verdict:
+def _examine_async(name: str, shape: Shape) -> Verdict:
     if shape.fits(3):
         return Verdict(ASGI3, "it is async and takes " + ", ".join(shape.names[:3] or ("any arguments",)))
     if shape.most == 0:
@@ -165,96 +216,11 @@ def _judge_by_names(names: tuple[str, ...]) -> str | None:
     return None
 
 
-def _reason(shape: _Shape, count: int) -> str:
+def _reason(shape: Shape, count: int) -> str:
     return f"it takes {count} argument{'s' if count > 1 else ''} ({', '.join(shape.names[:count])})"
-
-
-def _shape_of(application: Any) -> _Shape:
-    """The shape of a callable; wrappers that take anything are judged by what they say they wrap."""
-    target: Any = application
-    for _ in range(16):
-        shape = _own_shape(target)
-        wrapped = _wrapped_by(target)
-        if not shape.takes_any or shape.is_async or wrapped is None:
-            return shape
-        target = wrapped
-    return shape
-
-
-def _wrapped_by(target: Any) -> Any:
-    """What a wrapper says it wraps, or None; tracing tools also wrap the ``__call__`` of a class."""
-    wrapped = _attribute(target, "__wrapped__")
-    if wrapped is not None or inspect.isroutine(target) or isinstance(target, type):
-        return wrapped
-    inner = _attribute(_attribute(type(target), "__call__"), "__wrapped__")
-    return None if inner is None else MethodType(inner, target)
-
-
-def _own_shape(application: Any) -> _Shape:
-    call = _attribute(type(application), "__call__")
-    # An instance is asked through its class: its own attributes may answer anything, or raise.
-    is_instance = inspect.isfunction(call) and not isinstance(application, type)
-    try:
-        signature = inspect.signature(
-            MethodType(call, application) if is_instance else application, follow_wrapped=False
-        )
-    except (TypeError, ValueError):
-        raise LoadError(f"{_describe(application)} does not say which arguments it takes; {_SAY}") from None
-    names, least, takes_any = [], 0, False
-    for parameter in signature.parameters.values():
-        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-            names.append(parameter.name)
-            least += parameter.default is parameter.empty
-        elif parameter.kind is parameter.VAR_POSITIONAL:
-            takes_any = True
-        elif parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
-            raise LoadError(f"{_describe(application)} needs the keyword {parameter.name!r}, which no server gives")
-    return _Shape(least, len(names), tuple(names), takes_any, _is_async(application))
-
-
-def _is_async(candidate: Any) -> bool:
-    """Whether a call gives a coroutine: through partials, methods, instances and compiled functions."""
-    target = _unwrapped(candidate)
-    if isinstance(target, type):
-        return False
-    if not inspect.isroutine(target):
-        target = _unwrapped(_attribute(type(target), "__call__") or target)
-    if inspect.isasyncgenfunction(target):
-        raise LoadError(f"{_describe(candidate)} is an async generator; an application awaits send() instead")
-    # Cython's coroutine functions carry the marker and are no coroutine functions for inspect.
-    return inspect.iscoroutinefunction(target) or (
-        inspect.isroutine(target) and _attribute(target, "_is_coroutine") is not None
-    )
-
-
-def _unwrapped(candidate: Any) -> Any:
-    """The function under partials and bound methods."""
-    while True:
-        if isinstance(candidate, functools.partial):
-            candidate = candidate.func
-        elif inspect.ismethod(candidate):
-            candidate = candidate.__func__
-        else:
-            return candidate
-
-
-def _attribute(candidate: Any, name: str) -> Any:
-    """An attribute or None; proxies such as werkzeug's raise whatever they like when asked outside a request."""
-    try:
-        return getattr(candidate, name, None)
-    except Exception:
-        return None
 
 
 def _hint(candidate: Any, name: str) -> bool:
     """A hint attribute that is set to a plain value; objects that answer every name with something do not count."""
-    value = _attribute(candidate, name)
-    return isinstance(value, (bool, int)) and bool(value)
-
-
-def _describe(application: Any) -> str:
-    target = _unwrapped(application)
-    if inspect.ismodule(target):
-        return f"the module {target.__name__!r}"
-    name = _attribute(target, "__qualname__")
-    return repr(name) if isinstance(name, str) else f"an object of class {type(target).__name__}"
+    value = attribute(candidate, name)
+    return type(value) in (bool, int) and bool(value)

@@ -7,7 +7,30 @@ application; so does an async factory. Never here: answering.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+
+def _nowhere() -> Sequence[tuple[str, int]]:
+    return ()
+
+
+def _nobody(why: str) -> None:
+    """Nobody can be asked to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an application is served and by whom, for one that shows its own address, or can end its server."""
+
+    #: (host, port) of each TCP listener, from start-up on; "" and "::" are every interface. None for unix sockets.
+    addresses: Callable[[], Sequence[tuple[str, int]]] = _nowhere
+    is_tls: bool = False
+    #: Mount point: "" or "/prefix".
+    root_path: str = ""
+    #: Have the whole server stop gracefully, all its workers; the reason is one clause for the log.
+    stop: Callable[[str], None] = _nobody
 
 
 class Life:
@@ -15,6 +38,9 @@ class Life:
 
     What a step raises is logged, and the next step comes all the same; only ``startup`` may refuse.
     """
+
+    #: Set before ``startup``.
+    place: Place = Place()
 
     async def startup(self) -> Any:
         """Make the application and return it; raises ``LoadError`` when it refuses."""

@@ -11,22 +11,30 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from types import ModuleType
 from typing import Any
 
 from torana.base.errors import LoadError
 from torana.gateway.detect import is_factory
-from torana.gateway.find import NAMES, Found, find
+from torana.gateway.find import Found, find
+from torana.gateway.hygiene import Call, ServesItself, watched
+from torana.gateway.judge import MadeOnLoop
 from torana.gateway.options import ApplicationOptions
+from torana.gateway.pick import file_of, pick
+from torana.gateway.products.hosted import Hosted
+from torana.gateway.shape import is_async, is_coroutine
 from torana.gateway.warm import KNOWN
 
+#: A factory may make a factory, but not for ever.
+_MOST_CALLS = 3
 _CALL = re.compile(r"(?P<name>[\w.]+)\s*(?P<arguments>\(.*\))", re.DOTALL)
 
 
 def load(options: ApplicationOptions) -> Any:
     """The application that the options mean. Raises ``LoadError``; never lets ``SystemExit`` through."""
-    return load_found(find(options.target, options.app_dir), options.is_factory)[0]
+    found = find(options.target, options.app_dir, options.interface)
+    return load_found(found, options.is_factory, options.interface)[0]
 
 
 def warm_up(names: Iterable[str]) -> None:
@@ -40,24 +48,130 @@ def warm_up(names: Iterable[str]) -> None:
             continue
 
 
-def load_found(found: Found, is_told_factory: bool = False) -> tuple[Any, str]:
-    """Import what was found, and call it if it is a factory: the application, and its name as ``module:name``."""
-    if found.directory not in sys.path[:1]:
-        sys.path.insert(0, found.directory)
+def load_found(found: Found, is_told_factory: bool = False, told: str = "auto") -> tuple[Any, str]:
+    """Import what was found, and call it if it is a factory: the application, and its name as ``module:name``.
+
+    ``told``: as ``--interface`` says. Of an async factory the application is a ``judge.MadeOnLoop``.
+    """
+    with watched(found.module) as noticed:
+        module = import_found(found)
+        if found.attribute is None:
+            is_told = is_told_factory or told != "auto"
+            served = [_served(each) for each in noticed.calls]
+            name, candidate = pick(found, module, is_told, [each for each in served if each is not None])
+        else:
+            call = _CALL.fullmatch(found.attribute.strip())
+            name = call["name"] if call else found.attribute.strip()
+            candidate = _attribute(found, module, name)
+            if call:
+                made = _call_factory(found, name, candidate, *_literals(call["arguments"]), told=told)
+                return made, f"{found.module}:{found.attribute.strip()}"
+        name = f"{found.module}:{name}"
+        for _ in range(_MOST_CALLS):
+            if not is_told_factory and (told != "auto" or not is_factory(candidate)):
+                break
+            candidate = _call_factory(found, name.partition(":")[2], candidate, (), {}, told=told)
+            name, is_told_factory = name + "()", False
+    return candidate, name
+
+
+def _served(call: Call) -> Any:
+    """What a server was to be started with; of a coroutine that makes it, what will run it."""
+    application = call.application
+    if is_coroutine(application):
+        return MadeOnLoop(lambda: application, call.name)
+    return application if not isinstance(application, str) else None
+
+
+def host(found: Found, options: ApplicationOptions) -> Hosted:
+    """Have a product's own module host what was found; raises ``LoadError``."""
+    module = _product(found.product)
+    if module is None or not hasattr(module, "host"):
+        raise LoadError(f"{found.why or found.target}; that is not available yet in this version")
+    try:
+        return module.host(found, options)  # type: ignore[no-any-return]
+    except ModuleNotFoundError as error:
+        if error.name and not error.name.startswith("torana"):
+            raise _load_error(_needs(found.product, error), error) from error
+        raise
+
+
+def unwrap(product: str, application: Any, options: ApplicationOptions | None = None) -> Hosted | None:
+    """What a product's own module makes of an object of that product; None if there is nothing to unwrap it."""
+    module = _product(product)
+    return module.unwrap(application, options) if hasattr(module, "unwrap") else None
+
+
+def _product(name: str) -> ModuleType | None:
+    full = f"torana.gateway.products.{name}"
+    try:
+        return importlib.import_module(full)
+    except ModuleNotFoundError as error:
+        if error.name == full:
+            return None
+        raise _load_error(_needs(name, error), error) from error
+
+
+def _needs(product: str, error: ModuleNotFoundError) -> str:
+    return f"{product} needs the module {error.name!r}, which is not installed ({sys.executable})"
+
+
+def import_found(found: Found) -> ModuleType:
+    """Import the module that was found, without looking for a name in it; raises ``LoadError``."""
+    _look_first_in(found.directory)
+    return _import(found)
+
+
+def _look_first_in(directory: str) -> None:
+    if directory not in sys.path[:1]:
+        sys.path.insert(0, directory)
     importlib.invalidate_caches()
-    module = _import(found)
-    if found.attribute is None:
-        name, candidate = _first_name(found, module)
-    else:
-        call = _CALL.fullmatch(found.attribute.strip())
-        name = call["name"] if call else found.attribute.strip()
-        candidate = _attribute(found, module, name)
-        if call:
-            made = _call_factory(found, name, candidate, *_literals(call["arguments"]))
-            return made, f"{found.module}:{found.attribute.strip()}"
-    if is_told_factory or is_factory(candidate):
-        return _call_factory(found, name, candidate, (), {}), f"{found.module}:{name}()"
-    return candidate, f"{found.module}:{name}"
+
+
+def run_as_main(found: Found) -> dict[str, Any]:
+    """Run the file that was found as the program ``__main__``, and give the names that it has bound; raises
+    ``LoadError``. ``gateway.program.as_program`` gives it its command line.
+    """
+    import runpy
+
+    try:
+        return runpy.run_path(found.path, run_name="__main__")
+    except (Exception, SystemExit) as error:
+        raise _load_error(_cause(found, error), error) from error
+
+
+def import_program(found: Found) -> ModuleType:
+    """Import the file that was found as the module that it is, and have it do all the same what it does as a program:
+    ``if __name__ == "__main__"`` holds in it. Raises ``LoadError``.
+
+    Unlike ``run_as_main`` its classes and functions are found again by their module, also in other processes.
+    """
+    from importlib.machinery import SourceFileLoader
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    from torana.gateway.source import is_main_guard
+
+    class Loader(SourceFileLoader):
+        def get_code(self, fullname: str) -> Any:
+            tree = ast.parse(self.get_data(self.path), self.path)
+            for node in ast.walk(tree):
+                if isinstance(node, ast.If) and is_main_guard(node):
+                    node.test = ast.copy_location(ast.Constant(True), node.test)
+            return compile(tree, self.path, "exec", dont_inherit=True)
+
+    _look_first_in(found.directory)
+    package = found.module.rpartition(".")[0]
+    try:
+        if package:
+            importlib.import_module(package)
+        spec = spec_from_file_location(found.module, found.path, loader=Loader(found.module, found.path))
+        assert spec is not None and spec.loader is not None
+        module = sys.modules[found.module] = module_from_spec(spec)
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        sys.modules.pop(found.module, None)
+        raise _load_error(_cause(found, error), error) from error
+    return module
 
 
 def call_function(target: str, app_dir: str | None, argument: object) -> None:
@@ -98,18 +212,6 @@ def _is_itself(found: Found, error: ModuleNotFoundError) -> bool:
     return bool(error.name) and f"{found.module}.".startswith(f"{error.name}.")
 
 
-def _first_name(found: Found, module: ModuleType) -> tuple[str, Any]:
-    """The first of the usual names that a module has; a submodule of that name does not count."""
-    for name in NAMES:
-        candidate = getattr(module, name, None)
-        if candidate is not None and not isinstance(candidate, ModuleType):
-            return name, candidate
-    raise LoadError(
-        f"the module {found.module!r} ({_file_of(module)}) has none of the names {', '.join(NAMES)}; "
-        f"name yours: {found.module}:NAME"
-    )
-
-
 def _attribute(found: Found, module: ModuleType, path: str) -> Any:
     value: Any = module
     for name in path.split("."):
@@ -117,7 +219,7 @@ def _attribute(found: Found, module: ModuleType, path: str) -> Any:
             value = getattr(value, name)
         except AttributeError:
             raise LoadError(
-                f"the module {found.module!r} ({_file_of(module)}) has no {path!r}{_nearest_in(module, path)}"
+                f"the module {found.module!r} ({file_of(module)}) has no {path!r}{_nearest_in(module, path)}"
             ) from None
     return value
 
@@ -142,22 +244,51 @@ def _literals(arguments: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
     return positional, named
 
 
-def _call_factory(found: Found, name: str, factory: Any, positional: tuple[Any, ...], named: dict[str, Any]) -> Any:
+def _call_factory(
+    found: Found, name: str, factory: Any, positional: tuple[Any, ...], named: dict[str, Any], told: str = "auto"
+) -> Any:
+    """What a factory makes; for an async one, what will make it on the loop."""
+    full = f"{found.module}:{name}"
     if not callable(factory):
-        raise LoadError(f"{found.module}:{name} is said to be a factory, but it cannot be called")
+        raise LoadError(f"{full} is said to be a factory, but it cannot be called")
+    if is_async(factory):
+        return MadeOnLoop(lambda: factory(*positional, **named), full, told)
     try:
         application = factory(*positional, **named)
     except (Exception, SystemExit) as error:
-        raise _load_error(f"the factory {found.module}:{name} failed: {_summary(error)}", error) from error
-    if hasattr(application, "cr_await"):
-        application.close()
-        raise LoadError(f"the factory {found.module}:{name} is async; a factory must return the application itself")
+        raise _factory_failed(full, error) from error
+    if is_coroutine(application):
+        return MadeOnLoop(lambda: application, full, told)
+    return _something(full, application)
+
+
+async def made_of(make: Callable[[], Awaitable[Any]], full: str) -> Any:
+    """Await an async factory; raises ``LoadError`` whatever goes wrong in it."""
+    try:
+        application = await make()
+    except (Exception, SystemExit) as error:
+        raise _factory_failed(full, error) from error
+    return _something(full, application)
+
+
+def _something(full: str, application: Any) -> Any:
     if application is None:
-        raise LoadError(f"the factory {found.module}:{name} returned nothing; it must return the application")
+        raise LoadError(f"the factory {full} returned nothing; it must return the application")
     return application
 
 
+def _factory_failed(full: str, error: BaseException) -> LoadError:
+    hint = ""
+    if isinstance(error, RuntimeError) and "event loop" in str(error):
+        hint = "; an async factory (async def) runs on the serving loop"
+    return _load_error(f"the factory {full} failed: {_summary(error)}{hint}", error)
+
+
 def _load_error(cause: str, error: BaseException) -> LoadError:
+    if isinstance(error, LoadError):
+        return error
+    if isinstance(error, ServesItself):
+        return LoadError(cause)  # where it is, the cause says
     from torana.gateway.culprit import trimmed
 
     return LoadError(f"{cause}\n\n{trimmed(error).rstrip()}")
@@ -175,6 +306,8 @@ def _cause(found: Found, error: BaseException) -> str:
         return f"{found.module} imports itself in a circle{where}: {_summary(error)}"
     if isinstance(error, SyntaxError):
         return f"{found.module} has a syntax error{where}: {error.msg}"
+    if isinstance(error, ServesItself):
+        return f"{found.module}{f' ({error.call.place})' if error.call.place else ''}: {error}"
     if isinstance(error, SystemExit):
         return f"{found.module} ended the program while it was imported{where}, with {error.code!r}"
     return f"{found.module} failed while it was imported{where}: {_summary(error)}"
@@ -196,7 +329,3 @@ def _nearest_module(found: Found, name: str) -> str:
     known += [entry for entry in entries if os.path.isfile(os.path.join(found.directory, entry, "__init__.py"))]
     close = difflib.get_close_matches(name.partition(".")[0], known, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _file_of(module: ModuleType) -> str:
-    return getattr(module, "__file__", None) or "a namespace package: it has no file of its own"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,10 +13,34 @@ class ApplicationOptions:
     target: str = ""
     app_dir: str | None = None
     is_factory: bool = False
-    #: "auto", "asgi", "asgi2", "wsgi", "aiohttp" or "tornado".
+    #: "auto", "asgi", "asgi2", "wsgi", "aiohttp", "tornado", or a product: "streamlit", "gradio", "panel", "bokeh".
     interface: str = "auto"
     #: For a script or a program that is hosted (Streamlit, Jupyter): what it finds as its own command line.
     arguments: tuple[str, ...] = ()
+    #: What the ASGI application answers where a WSGI one answers the rest: "websocket", and patterns of paths.
+    asgi_for: tuple[str, ...] = ()
+    #: That ASGI application, named like ``target``; "" where it can be found out.
+    asgi_target: str = ""
+    #: Others beside this one, which then has the root; with an empty ``target`` there are only these.
+    mounts: tuple[MountOptions, ...] = ()
+    #: Random text, the same in every worker as long as the program lives: for a product that signs its cookies.
+    secret: str = field(default="", repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MountOptions:
+    """One of several applications (``[[app]]``)."""
+
+    application: ApplicationOptions
+    #: Names in lower case, or ``*.`` and a name; none: every host.
+    hosts: tuple[str, ...] = ()
+    #: "" or "/prefix", decoded.
+    path: str = ""
+    #: What of the path the application is told as its mount point; None: all of it.
+    root_path: str | None = None
+    #: As ``GatewayOptions`` has them; None: as all.
+    lifespan: str | None = None
+    threads: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +54,8 @@ class GatewayOptions:
     lifespan_shutdown_timeout_s: float = 10.0
     #: Mount point, normalised: "" or "/prefix" without a trailing slash.
     root_path: str = ""
+    #: Of one of several applications: what of the path below ``root_path`` is its mount point too, always there.
+    mount: str = ""
     #: WSGI threads; 0 chooses min(32, 4 + 2 x CPU).
     threads: int = 0
     #: How long a WSGI request may wait for a thread before it is answered 503; seconds.

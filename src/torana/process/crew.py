@@ -53,12 +53,13 @@ class Crew:
     def spawn(
         self, options: RunOptions, slot: int, generation: int, began_s: float,
         leave: Callable[[int, int], list[Listener]], row: Callable[[int], memoryview | None],
+        roster: memoryview | None = None,
     ) -> Post:  # fmt: skip
         """Have a worker made; in a fork of this process this raises ``Born`` instead. Raises ``OSError`` if none can be
         had.
 
         ``leave(slot, fd)`` is called in such a fork: it closes everything but the descriptor and the listeners of the
-        slot, which it returns. ``row`` gives the memory that a position writes to.
+        slot, which it returns. ``row`` gives the memory that a position writes to, ``roster`` is what all share.
         """
         position = self._free_position()
         board_row = row(position)
@@ -72,7 +73,8 @@ class Crew:
         if pid == 0:
             ours.close()
             self.close()
-            raise Born(Duty(options, slot, generation, began_s, theirs, leave(slot, theirs.fileno()), board_row))
+            listeners = leave(slot, theirs.fileno())
+            raise Born(Duty(options, slot, generation, began_s, theirs, listeners, board_row, roster=roster))
         theirs.close()
         post = self.posts[pid] = Post(pid, slot, generation, position, ours)
         return post

@@ -69,6 +69,9 @@ class Deeds:
             case Adopt(slot, pids):
                 if own := self._supervisor.slots.own(slot):
                     crew.tell(pids, {"do": "adopt", "slot": slot}, [listener.fileno() for listener in own])
+                if mailboxes := self._supervisor.mailboxes:
+                    told = [pid for pid in pids if mailboxes.is_told(pid)]
+                    crew.tell(told, {"do": "mailbox", "slot": slot}, mailboxes.fds_of(slot))
             case Release(slot, pids):
                 crew.tell(pids, {"do": "release", "slot": slot})
 
@@ -109,9 +112,12 @@ class Deeds:
             logger.info("%s is to be replaced: %s", crew.name(action.replaces or 0), action.why)
         if options.process.hooks:
             supervisor.companions.forking(now, action.slot, action.generation)
+        roster = supervisor.roster_for(options)
         try:
             with supervisor.inbox.held():
-                post = crew.spawn(options, action.slot, action.generation, now, supervisor.leave, supervisor.vitals.row)
+                post = crew.spawn(
+                    options, action.slot, action.generation, now, supervisor.leave, supervisor.vitals.row, roster
+                )
         except OSError as error:
             logger.error("No worker can be started now: %s", error.strerror or error)
             fleet.note_spawn_failed(now)
@@ -122,6 +128,8 @@ class Deeds:
             _drawn(process.max_lifetime_s), int(_drawn(process.max_rss_bytes)),
         )  # fmt: skip
         supervisor.selector.register(post.channel, selectors.EVENT_READ, lambda: supervisor.news.hear(post))
+        if roster is not None and supervisor.mailboxes is not None:
+            supervisor.mailboxes.introduce(crew, post.pid)
         logger.debug("%s starts", post.describe())
 
     def _retire(self, pid: int) -> None:

@@ -99,6 +99,10 @@ class Fleet:
         self.mode = Mode.RUNNING
         #: How many workers there should be; they fill the slots 0 to ``wanted - 1``.
         self.wanted = wanted
+        #: How many were asked for; it is more when the application bears only one.
+        self.asked = wanted
+        #: Of each generation that is known to: why its application bears only one worker; "" when it bears any number.
+        self._bounds: dict[int, str] = {}
         #: How many slots were ever opened: one is never closed, for its queue would be lost.
         self.slots = wanted
         self.workers: dict[int, Worker] = {}
@@ -139,7 +143,39 @@ class Fleet:
         """The slots that some worker was told to accept from besides its own."""
         return {slot for worker in self.of(State.READY) for slot in worker.adopts}
 
+    @property
+    def why_one(self) -> str:
+        """Why there may be only one worker, or "". Until it is known of new code, what held for the old one holds."""
+        before = self.reload.before if self.reload is not None else 0
+        return self._bounds.get(self.generation, self._bounds.get(before, ""))
+
     # What happened
+
+    def note_bound(self, generation: int, why: str) -> bool:
+        """The application of a generation bears only one worker, for this reason; or any number, with "".
+
+        Returns whether another number is wanted now.
+        """
+        self._bounds[generation] = why
+        return self._settle()
+
+    def note_surplus(self, pid: int, why: str, now_s: float) -> bool:
+        """The worker has seen that its application bears only one, which is not it: it ends, and that is no failure.
+
+        Returns as ``note_bound``.
+        """
+        worker = self.workers.get(pid)
+        if worker is None:
+            return False
+        if worker.state is State.STARTING:
+            self._move(worker, State.STOPPING, now_s)
+        return self.note_bound(worker.generation, why)
+
+    def _settle(self) -> bool:
+        before = self.wanted
+        self.wanted = 1 if self.why_one else self.asked
+        self.slots = max(self.slots, self.wanted)
+        return self.wanted != before
 
     def note_spawned(
         self,
@@ -284,9 +320,11 @@ class Fleet:
         return not any(worker.generation == self.generation for worker in self.workers.values())
 
     def ask_scale(self, wanted: int) -> None:
-        """Have this many workers, at least 1. New slots need their listeners before the next decision."""
-        self.wanted = max(1, wanted)
-        self.slots = max(self.slots, self.wanted)
+        """Have this many workers, at least 1, as soon as the application bears them. New slots need their listeners
+        before the next decision.
+        """
+        self.asked = max(1, wanted)
+        self._settle()
 
     def ask_pause(self) -> None:
         """Retire all workers and keep the listeners, until a reload is asked for."""
@@ -360,6 +398,7 @@ class Fleet:
         if self.reload is not None:
             self.generation = self.reload.before
             self.reload = None
+            self._settle()
 
     def _give_up(self, code: int) -> None:
         self.exit_code = code

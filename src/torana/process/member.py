@@ -21,15 +21,25 @@ from types import FrameType
 
 from torana.base.errors import ToranaError
 from torana.net.listener import Listener, open_listeners
+from torana.process.bound import Surplus, why_one
 from torana.process.channel import Channel, ChannelClosed, ChannelFull, Message
 from torana.process.dump import hear_dump_signal, report_faults
 from torana.process.exit_codes import FAILED, STOPPED, exit_code_of
 from torana.process.log import set_up_log
 from torana.process.offspring import let_go_in_children
 from torana.process.options import RunOptions
-from torana.process.signals import hear_no_more, only_note, stop_while_loading
+from torana.process.signals import Handlers, hear_no_more, only_note, stop_while_loading
 from torana.process.spawn import Duty
-from torana.process.worker import Application, Serving, load_application, loop_factory, settle_memory
+from torana.process.worker import (
+    Application,
+    Seat,
+    Serving,
+    load_application,
+    loop_factory,
+    made,
+    settle_memory,
+    when_judged,
+)
 
 logger = logging.getLogger("torana")
 
@@ -37,6 +47,8 @@ logger = logging.getLogger("torana")
 _NOT_OURS = ("SIGINT", "SIGHUP", "SIGWINCH", "SIGUSR2")
 #: The same, but a handler would make a read from the terminal in the background go round for ever.
 _JOB_CONTROL = ("SIGTTIN", "SIGTTOU")
+#: The longest that a worker waits for word of the others before it starts.
+_SIBLINGS_S = 5.0
 #: What an orphan gets beyond the time of a graceful stop, before it ends in any case.
 _ORPHAN_S = 10.0
 
@@ -133,7 +145,7 @@ def _limit_life(options: RunOptions) -> None:
     times = options.serve.timeouts
     limit_s = times.drain_delay_s + times.graceful_s + times.cancel_s + _ORPHAN_S
     with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):
-        faulthandler.dump_traceback_later(limit_s + options.gateway.lifespan_shutdown_timeout_s, exit=True)
+        faulthandler.dump_traceback_later(limit_s + 2 * options.gateway.lifespan_shutdown_timeout_s, exit=True)
 
 
 def _pass_over(number: int, frame: FrameType | None) -> None:
@@ -176,7 +188,11 @@ class Member:
             listeners=duty.listeners,
             on_worn=self._wear_out,
             ledger_row=duty.board_row,
+            on_told_to_stop=self._pass_stop_on,
+            seat=None if duty.roster is None else Seat(duty.slot, duty.roster),
         )
+        #: Set when all was said that comes before the start.
+        self._may_begin = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._retiring: asyncio.Future[None] | None = None
         self._is_orphan = False
@@ -189,18 +205,25 @@ class Member:
         """
         loop = self._loop = asyncio.get_running_loop()
         let_go_in_children(self)
-        loop.add_signal_handler(signal.SIGTERM, self._asked_to_end)
-        loop.add_signal_handler(signal.SIGQUIT, self._abort)
-        loop.add_signal_handler(signal.SIGUSR1, self._serving.reopen_logs)
+        self._hear_signals(loop)
         loop.add_reader(self._channel.fileno(), self._listen)
         try:
+            self._leave_if_surplus(self._application.policy, self._application.policy_why)
+            when_judged(self._application, self._leave_if_surplus)
+            await self._hear_of_siblings()
+            handlers = Handlers()
             if noted or not await self._serving.start():
                 self._say({"say": "stopped"})
                 return STOPPED
+            if handlers.put_back():
+                self._hear_signals(loop)
             self._call_hooks("post_worker_init", "")
             settle_memory()
             self._tell_ready(loop)
             await self._serving.finished()
+            self._say({"say": "stopped"})
+        except Surplus as surplus:
+            self._say({"say": "surplus", "why": str(surplus)})
             self._say({"say": "stopped"})
         finally:
             loop.remove_reader(self._channel.fileno())
@@ -210,15 +233,36 @@ class Member:
                 signal.signal(number, _pass_over)
         return STOPPED
 
+    def _hear_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.add_signal_handler(signal.SIGTERM, self._asked_to_end)
+        loop.add_signal_handler(signal.SIGQUIT, self._abort)
+        loop.add_signal_handler(signal.SIGUSR1, self._serving.reopen_logs)
+
+    def _leave_if_surplus(self, policy: str, why: str) -> None:
+        """Of workers that may not be many, the first slot's serves; the others never begin to, lest a client finds its
+        state in one of them and not in the next.
+        """
+        if self._duty.slot > 0 and (reason := why_one(policy, why, self._options)):
+            raise Surplus(reason)
+
+    async def _hear_of_siblings(self) -> None:
+        """Before we take connections, know where those belong that are not ours."""
+        if self._serving.seat is not None and not self._is_orphan:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SIBLINGS_S):
+                    await self._may_begin.wait()
+
     def forsake(self) -> None:
         """In a forked child: the channel is its parent's."""
         self._channel.close()
 
     def _tell_ready(self, loop: asyncio.AbstractEventLoop) -> None:
-        application = self._application
+        application = self._application = made(self._application)
         self._say(
             {
                 "say": "ready",
+                "policy": application.policy,
+                "policy_why": application.policy_why,
                 "application": application.name,
                 "interface": application.interface,
                 "loop": type(loop).__module__.partition(".")[0],
@@ -265,6 +309,13 @@ class Member:
                 fds = []
             case "release":
                 serving.release(key)
+                if serving.seat is not None:
+                    serving.seat.release(key)
+            case "mailbox" | "postboxes" if serving.seat is not None:
+                self._take_mail(serving.seat, message, fds)
+                fds = []
+            case "begin":
+                self._may_begin.set()
             case "unready":
                 serving.unready()
             case "reopen":
@@ -276,6 +327,14 @@ class Member:
                 logger.debug("The supervisor says %r, which this worker does not know", other)
         for fd in fds:
             os.close(fd)
+
+    def _take_mail(self, seat: Seat, message: Message, fds: list[int]) -> None:
+        if message["do"] == "postboxes":
+            seat.add_postboxes(list(message["slots"]), fds)
+        elif fds:
+            slot = int(message["slot"])
+            # Our own is not let go of when an adopted one is.
+            seat.add_mailbox("" if slot == self._duty.slot else str(slot), slot, fds[0])
 
     def _listeners_of(self, fds: list[int]) -> list[Listener]:
         listen = replace(self._options.net.listen, binds=tuple(f"fd:{fd}" for fd in fds))
@@ -297,6 +356,13 @@ class Member:
     def _wear_out(self, why: str) -> None:
         if not self._is_orphan:
             self._say({"say": "worn", "why": why})
+        if self._is_orphan or self._channel.is_broken:
+            self._serving.request_stop()
+
+    def _pass_stop_on(self, why: str) -> None:
+        """The application wants the server to end: all of it."""
+        if not self._is_orphan:
+            self._say({"say": "stop", "why": why})
         if self._is_orphan or self._channel.is_broken:
             self._serving.request_stop()
 

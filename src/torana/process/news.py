@@ -12,6 +12,8 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from torana.base.worker_policy import ANY
+from torana.process.bound import why_one
 from torana.process.channel import ChannelClosed, Message
 from torana.process.crew import Post
 from torana.process.fleet import Worker
@@ -77,8 +79,13 @@ class News:
                 self._note_ready(post, message, now)
             case "failed":
                 self._note_failed(post, message, now)
+            case "surplus":
+                is_news = self._fleet.note_surplus(post.pid, why := str(message.get("why", "")), now)
+                self._supervisor.bound_is_known(now, why if is_news else "")
             case "worn":
                 self._fleet.note_worn(post.pid, str(message.get("why", "")) or "it says so")
+            case "stop":
+                self._supervisor.told_to_stop(now, str(message.get("why", "")) or f"{post.describe()} says so")
             case "retiring":
                 post.owes_leave = False
             case "stopped":
@@ -92,6 +99,12 @@ class News:
         worker = self._fleet.workers.get(post.pid)
         if worker is None or worker.state is not State.READY:
             return
+        policy, why = str(message.get("policy", "")) or ANY, str(message.get("policy_why", ""))
+        why = why_one(policy, why, self._supervisor.generations[post.generation])
+        is_bound = self._fleet.note_bound(post.generation, why)
+        self._supervisor.bound_is_known(now, why if is_bound else "")
+        # Before anybody reads that all are ready, they know of each other.
+        self._supervisor.tend_mail()
         self._supervisor.vitals.begin(post.pid, self._supervisor.generations[post.generation].process.hang_s, now)
         if is_first:
             self._announce(message, now)
@@ -112,6 +125,8 @@ class News:
             message.get("application"), message.get("interface"), message.get("loop"), supervisor.pid,
             self._fleet.wanted, (now - supervisor.began_s) * 1000,
         )  # fmt: skip
+        if keys := supervisor.options.serve.affinity:
+            logger.info("Sessions stay with their worker, by %s", ", else ".join(key.describe() for key in keys))
         supervisor.listen_to_commands()
         supervisor.companions.ready(now, self._fleet.wanted)
 

@@ -133,6 +133,7 @@ class Nursery:
         """Fork a zygote; in the new process this raises ``Born``."""
         supervisor = self._supervisor
         options = supervisor.generations[generation]
+        roster = supervisor.roster_for(options)
         try:
             ours, theirs = Channel.pair()
             with supervisor.inbox.held():
@@ -141,9 +142,8 @@ class Nursery:
                     ours.close()
                     supervisor.crew.close()
                     supervisor.leave(None, theirs.fileno())
-                    raise Born(
-                        Errand(options, generation, now, supervisor.pid, theirs, self._places, supervisor.vitals.row)
-                    )
+                    row, pid = supervisor.vitals.row, supervisor.pid
+                    raise Born(Errand(options, generation, now, pid, theirs, self._places, row, roster))
         except OSError as error:
             logger.error("Preload: no process can be started now: %s", error.strerror or error)
             self._set_back(generation, now)

@@ -157,7 +157,10 @@ class Orders:
         if workers != before:
             from torana.process.supervisor import workers_of
 
-            self.scale(workers_of(options), now)
+            if fleet.why_one:
+                fleet.ask_scale(workers_of(options))  # for when more are borne
+            else:
+                self.scale(workers_of(options), now)
         return ""
 
     def _busy(self) -> str:
@@ -171,20 +174,24 @@ class Orders:
             return f"this program is about to take over from process {heir.pid}"
         return ""
 
-    def scale(self, wanted: int, now: float) -> None:
-        """Have another number of workers, at least one."""
+    def scale(self, wanted: int, now: float) -> str:
+        """Have another number of workers, at least one; returns why not, or ""."""
         before = self._fleet.wanted
         if wanted < 1:
             logger.warning("One worker stays; SIGWINCH retires all, SIGTERM stops the server")
-            return
+            return ""
         if wanted == before:
-            return
+            return ""
         if busy := self._busy():
             logger.warning("The number of workers stays: %s", busy)
-            return
+            return busy
+        if why := self._fleet.why_one:
+            logger.warning("One worker stays: %s", why)
+            return why
         logger.info("Workers: %d instead of %d", wanted, before)
         self._fleet.ask_scale(wanted)
         self._supervisor.companions.scaled(now, before, wanted)
+        return ""
 
     def reopen_logs(self) -> None:
         """Open the files of all logs anew, after they were renamed."""
@@ -223,7 +230,8 @@ class Orders:
                 return None
             case {"do": "scale", "workers": int(workers)}:
                 was = self._fleet.wanted
-                self.scale(workers, now)
+                if why := self.scale(workers, now):
+                    return {"ok": False, "why": why, "was": was, "wanted": self._fleet.wanted}
                 return {"ok": True, "was": was, "wanted": self._fleet.wanted}
             case {"do": "stop", **rest}:
                 if rest.get("now"):

@@ -82,7 +82,8 @@ class Rules:
             graceful_s=timeouts.graceful_s,
             cancel_s=timeouts.cancel_s,
             drain_delay_s=timeouts.drain_delay_s,
-            margin_s=5.0 + options.gateway.lifespan_shutdown_timeout_s,
+            # The application has as long for its goodbyes as for its shutdown.
+            margin_s=5.0 + 2 * options.gateway.lifespan_shutdown_timeout_s,
         )
 
 

@@ -14,6 +14,10 @@ from typing import Protocol
 
 logger = logging.getLogger("torana")
 
+#: All that mean something to a worker, or must not mean anything else to it.
+OURS = (
+    "SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGTTIN", "SIGTTOU", "SIGIO",
+)  # fmt: skip
 #: Signals of the contract that only a supervisor can obey: heard, said, and harmless.
 _LATER = ("SIGTTIN", "SIGTTOU", "SIGUSR2")
 
@@ -39,6 +43,12 @@ class Hearing:
         self._heard: list[int] = []
 
     def __enter__(self) -> Hearing:
+        self.hear()
+        return self
+
+    def hear(self) -> None:
+        """Hear them, also again when somebody else has begun to."""
+        self._heard.clear()
         handlers = {
             "SIGTERM": self._stop,
             "SIGINT": self._interrupt,
@@ -55,7 +65,6 @@ class Hearing:
             else:
                 self._loop.add_signal_handler(number, self._decline, name)
             self._heard.append(number)
-        return self
 
     def __exit__(self, *_: object) -> None:
         for number in self._heard:
@@ -87,6 +96,39 @@ class Hearing:
 
     def _decline(self, name: str) -> None:
         logger.warning("%s is ignored: it takes a supervisor, start the server with --workers (1 will do)", name)
+
+
+class Handlers:
+    """The handlers of our signals as they are now, in the loop that runs, before an application starts up in it."""
+
+    def __init__(self) -> None:
+        numbers = (getattr(signal, name, None) for name in OURS)
+        self._handlers = {number: signal.getsignal(number) for number in numbers if number is not None}
+        self._in_loop = _loop_handlers()
+
+    def put_back(self) -> bool:
+        """Put back what the application has put its own in the place of, and say so; those of the loop are for the
+        caller to add again. Returns whether that is needed.
+        """
+        taken = {number for number, handler in self._handlers.items() if signal.getsignal(number) != handler}
+        for number in taken:
+            if self._handlers[number] is not None:
+                signal.signal(number, self._handlers[number])
+        in_loop = _loop_handlers()
+        taken |= {number for number, handler in self._in_loop.items() if in_loop.get(number) is not handler}
+        if taken:
+            logger.warning(
+                "The application has set handlers for %s while it started up: Torana's own stay; what shall happen at "
+                "the end goes into its shutdown", ", ".join(sorted(signal.Signals(number).name for number in taken)),
+            )  # fmt: skip
+        # Of a loop that does not show its handlers nothing is known.
+        return bool(taken) or not self._in_loop
+
+
+def _loop_handlers() -> dict[int, object]:
+    """The handlers that the running loop has, where it lets them be seen."""
+    known = getattr(asyncio.get_running_loop(), "_signal_handlers", None)
+    return dict(known) if isinstance(known, dict) else {}
 
 
 def stop_while_loading() -> None:

@@ -41,6 +41,8 @@ class Duty(Struct):
     application: Any = None
     #: The supervisor, if it is not the process that forked us.
     server_pid: int = 0
+    #: Which slots serve, shared by all workers (``base/roster``); None where nobody asks.
+    roster: memoryview | None = None
 
 
 class Errand(Struct):
@@ -55,6 +57,8 @@ class Errand(Struct):
     places: list[tuple[Address, bool]]
     #: Gives the memory that a worker's position on the board writes to.
     row: Callable[[int], memoryview | None]
+    #: As in a duty.
+    roster: memoryview | None = None
 
 
 class Born(BaseException):

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from torana.base.errors import ToranaError
 from torana.net.listener import Listener
 from torana.process.actions import Finish
+from torana.process.bound import instead, why_one
 from torana.process.crew import Crew, Post
 from torana.process.deeds import Deeds
 from torana.process.fleet import Fleet
@@ -34,12 +35,13 @@ from torana.process.plan import Rules, decide
 from torana.process.slots import Slots
 from torana.process.spawn import Born, Errand, keep_only, open_descriptors
 from torana.process.vitals import Vitals
-from torana.process.worker import loop_factory
+from torana.process.worker import foreseen, loop_factory
 
 if TYPE_CHECKING:
     from torana.process.companions import Companions
     from torana.process.handoff import Handoff
     from torana.process.heir import Heir
+    from torana.process.mailboxes import Mailboxes
     from torana.process.nursery import Nursery
 
 logger = logging.getLogger("torana")
@@ -112,9 +114,11 @@ class Supervisor:
         self.slots = Slots(options.net.listen, dict(options.process.systemd), estate=estate)
         for warning in self.slots.warnings:
             logger.warning("%s", warning)
-        self.fleet = Fleet(workers_of(options))
+        self.fleet = fleet_of(options)
         self.fleet.slots = max(self.fleet.slots, len(self.slots))
         self.crew = Crew()
+        #: What workers pass connections through; made when a worker is to have sessions of its own.
+        self.mailboxes: Mailboxes | None = None
         self.vitals = Vitals(self.fleet, self.crew, self.slots)
         self.selector = selectors.DefaultSelector()
         #: What the workers of each generation run with.
@@ -203,6 +207,16 @@ class Supervisor:
         self._control_s = now
         self.companions.lead(now)
 
+    def told_to_stop(self, now: float, why: str) -> None:
+        """A worker's application wants the server to end."""
+        self._orders.stop(now, why)
+
+    def bound_is_known(self, now: float, why: str) -> None:
+        """The application bears one worker only, for this reason, if there is one."""
+        if why:
+            logger.info("%s", instead(self.fleet.asked, why))
+            self.companions.scaled(now, self.fleet.asked, 1)
+
     def begin_to_stop(self, now: float, *, is_urgent: bool) -> None:
         """What the end of the server means for all but the workers."""
         delay_s = 0.0 if is_urgent else self.options.serve.timeouts.drain_delay_s
@@ -219,6 +233,8 @@ class Supervisor:
     def _end(self) -> None:
         self.crew.close()
         self.slots.close()
+        if self.mailboxes is not None:
+            self.mailboxes.forget()
         if self.nursery is not None:
             self.nursery.close()
         self.selector.close()
@@ -228,11 +244,13 @@ class Supervisor:
     def leave(self, slot: int | None, fd: int) -> list[Listener]:
         """In a new process: close all but its channel and the listeners of its slot (None has none); returns these."""
         ours = self.slots.filenos()
+        if self.mailboxes is not None:
+            ours |= self.mailboxes.filenos()
         self.inbox.forget()
         self.selector.close()
         if self._companions is not None:
             self._companions.forget()
-        for other in (self.nursery, self.heir, self.handoff):
+        for other in (self.nursery, self.heir, self.handoff, self.mailboxes):
             if other is not None:
                 other.forget()
         if self.options.log.config_file is not None:
@@ -275,12 +293,14 @@ class Supervisor:
         while not self.is_finished:
             now = time.monotonic()
             self.slots.grow(self.fleet.slots)
+            self.tend_mail()
             if self.nursery is not None:
                 self.nursery.tend(now)
             decision = decide(self.fleet, now, self._rules)
             for action in decision.actions:
                 self._deeds.carry_out(action, now)
                 self.fleet.note_action(action, now)
+                self.tend_mail()
                 self._deeds.follow_up(action, now)
             self._next_look_s = math.inf if decision.next_look_s is None else decision.next_look_s
             if any(isinstance(action, Finish) for action in decision.actions):
@@ -307,6 +327,30 @@ class Supervisor:
                 self.news.bury(time.monotonic())
             else:
                 self._orders.hear(heard, time.monotonic())
+
+    # The mail between workers
+
+    def roster_for(self, options: RunOptions) -> memoryview | None:
+        """The memory that tells workers which slots serve, if they are to know; the mailboxes are made with it."""
+        if not options.serve.affinity:
+            return None
+        if self.mailboxes is None:
+            from torana.process.mailboxes import Mailboxes
+
+            self.mailboxes = Mailboxes()
+        self.tend_mail()
+        return self.mailboxes.memory
+
+    def tend_mail(self) -> None:
+        """Let the workers know who serves: before anybody is told to leave, and once he was."""
+        mailboxes = self.mailboxes
+        if mailboxes is not None:
+            mailboxes.note(self.fleet)
+            try:
+                mailboxes.grow(self.fleet.slots)
+            except OSError as error:
+                logger.error("No mailbox for another worker: %s; its sessions are not kept", error.strerror)
+            mailboxes.introduce_all(self.crew)
 
     # Reloads
 
@@ -356,6 +400,19 @@ def nursery_of(supervisor: Supervisor) -> Nursery | None:
         return Nursery(supervisor)
     logger.warning("preload is not available on this system: each worker imports the application itself")
     return None
+
+
+def fleet_of(options: RunOptions) -> Fleet:
+    """As many workers as the options mean, if the application is not known already to bear one only."""
+    asked = workers_of(options)
+    why = why_one(*foreseen(options.application), options) if asked > 1 else ""
+    if not why:
+        return Fleet(asked)
+    fleet = Fleet(1)
+    fleet.note_bound(fleet.generation, why)
+    fleet.ask_scale(asked)
+    logger.info("%s", instead(asked, why))
+    return fleet
 
 
 def workers_of(options: RunOptions) -> int:

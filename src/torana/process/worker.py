@@ -19,30 +19,40 @@ from torana.process.log import set_up_log
 from torana.process.offspring import let_go_in_children
 from torana.process.options import RunOptions
 from torana.process.pid_file import pid_file
-from torana.process.signals import Hearing, hear_no_more, only_note, stop_while_loading
+from torana.process.signals import Handlers, Hearing, hear_no_more, only_note, stop_while_loading
+from torana.serve.affinity.seat import Seat
 from torana.serve.application import (
     Application,
     call_function,
     failed_application,
+    foreseen,
     given_application,
     imported,
     load_application,
+    made,
+    try_out,
     warm_up,
+    when_judged,
 )
 from torana.serve.server import Server
 
 __all__ = [
     "Application",
+    "Seat",
     "Serving",
     "call_function",
     "failed_application",
+    "foreseen",
     "given_application",
     "imported",
     "load_application",
     "loop_factory",
+    "made",
     "run_single",
     "settle_memory",
+    "try_out",
     "warm_up",
+    "when_judged",
 ]
 
 logger = logging.getLogger("torana")
@@ -58,7 +68,9 @@ class Serving:
 
     Also what signals are told to; a stop that comes while it starts cancels the start. ``listeners`` are open ones to
     use instead of opening those of the options. ``on_worn`` is told why another should take this worker's place;
-    without it the worker stops by itself. ``ledger_row`` is memory to write its progress into.
+    without it the worker stops by itself. ``ledger_row`` is memory to write its progress into. ``on_told_to_stop`` is
+    told why the application wants the whole server to stop. ``seat`` is the worker's among its siblings, where sessions
+    stay with theirs.
     """
 
     def __init__(
@@ -69,15 +81,21 @@ class Serving:
         listeners: list[Listener] | None = None,
         on_worn: Callable[[str], None] | None = None,
         ledger_row: memoryview | None = None,
+        on_told_to_stop: Callable[[str], None] | None = None,
+        seat: Seat | None = None,
     ) -> None:
         self._options = options
         self._application = application
         self._listeners = listeners
         self._on_worn = on_worn
         self._ledger_row = ledger_row
+        self._on_told_to_stop = on_told_to_stop
+        #: Told of the mail between workers by whoever hears the supervisor.
+        self.seat = seat
         self._server: Server | None = None
         self._starting: asyncio.Task[None] | None = None
         self._is_stopping = False
+        self._is_urgent = False
 
     async def start(self) -> bool:
         """Bind, start the application up and accept. False if it was asked to stop before that was done.
@@ -96,6 +114,8 @@ class Serving:
             boot_s=options.process.boot_s,
             hang_s=options.process.hang_s,
             ledger_row=self._ledger_row,
+            on_told_to_stop=self._on_told_to_stop,
+            seat=self.seat,
         )
         let_go_in_children(self)
         self._starting = asyncio.ensure_future(server.start())
@@ -107,6 +127,12 @@ class Serving:
             return False
         finally:
             self._starting = None
+        if self._is_stopping:
+            # It came when the start was done and we had not heard of that yet: too late to cancel anything.
+            if self._is_urgent:
+                self.request_abort()
+            else:
+                self.request_stop()
         return True
 
     @property
@@ -129,7 +155,7 @@ class Serving:
 
     def request_abort(self) -> None:
         """Stop at once."""
-        self._is_stopping = True
+        self._is_stopping = self._is_urgent = True
         if self._starting is not None:
             self._starting.cancel()
         elif self._server is not None:
@@ -144,6 +170,8 @@ class Serving:
         """In a forked child: close the copies of all sockets, which are the parent's."""
         if self._server is not None:
             self._server.forsake()
+        if self.seat is not None:
+            self.seat.forsake()
 
     # What only a worker with a supervisor is told, on the loop's thread
 
@@ -226,12 +254,16 @@ async def _serve(
     noted: list[int],
 ) -> None:
     serving = Serving(options, application)
-    with Hearing(serving, asyncio.get_running_loop(), logging.INFO if began else logging.DEBUG):
+    with Hearing(serving, asyncio.get_running_loop(), logging.INFO if began else logging.DEBUG) as hearing:
         if noted:
             logger.info("Stopped before the application was started")
             return
+        handlers = Handlers()
         if not await serving.start():
             return
+        if handlers.put_back():
+            hearing.hear()
+        application = made(application)
         settle_memory()
         if began:
             _announce(serving, application, time.monotonic() - began)

@@ -188,7 +188,7 @@ def _duty(errand: Errand, application: Application, order: Message, fds: list[in
         listeners.append(Listener(sock, address, tls=is_tls))
     return Duty(
         errand.options, int(order["slot"]), errand.generation, float(order["began_s"]), Channel(own), listeners,
-        errand.row(int(order["position"])), application, errand.server_pid,
+        errand.row(int(order["position"])), application, errand.server_pid, errand.roster,
     )  # fmt: skip
 
 

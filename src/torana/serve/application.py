@@ -5,29 +5,36 @@ Imports of user code happen in ``gateway/load.py``; nothing is imported here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
-from torana.base.worker_policy import ANY
-from torana.gateway.detect import AIOHTTP, ASGI2, ASGI3, TORNADO, WSGI, Verdict, examine
+from torana.base.errors import LoadError
+from torana.base.worker_policy import ANY, POLICIES
 from torana.gateway.error_page import error_page
 from torana.gateway.find import find
-from torana.gateway.load import call_function, load_found, warm_up
+from torana.gateway.hygiene import watched
+from torana.gateway.judge import MadeOnLoop, judge, judged_at_last
+from torana.gateway.load import call_function, host, load_found, warm_up
 from torana.gateway.options import ApplicationOptions
+from torana.gateway.parts import Pair, Parts
+from torana.gateway.recognise import KEEPING
 from torana.gateway.warm import imported
 
 __all__ = [
     "Application",
     "call_function",
     "failed_application",
+    "foreseen",
     "given_application",
     "imported",
     "load_application",
+    "made",
+    "try_out",
     "warm_up",
+    "when_judged",
 ]
-
-#: What ``--interface`` may say, as the gateways call it.
-_TOLD = {"asgi": ASGI3, "asgi2": ASGI2, "wsgi": WSGI, "aiohttp": AIOHTTP, "tornado": TORNADO}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +51,46 @@ class Application:
     why: str
     #: In how many workers it may run: one of ``base.worker_policy``.
     policy: str = ANY
+    policy_why: str = ""
+    #: Of several applications, each with its place ("/api", "shop.example.org").
+    parts: tuple[tuple[str, Application], ...] = ()
 
 
 def load_application(options: ApplicationOptions) -> Application:
-    """Find, import and judge the application; raises ``LoadError``."""
-    found = find(options.target, options.app_dir)
-    loaded, name = load_found(found, options.is_factory)
-    verdict = _judge(loaded, options.interface)
-    return Application(loaded, verdict.interface, name, found.how, verdict.why, verdict.policy)
+    """Find, import and judge the application, or all of several; raises ``LoadError``."""
+    from torana.serve.several import load_several, load_site
+
+    return load_several(options, _load_one) if options.mounts else load_site(options, _load_one)
+
+
+def _load_one(options: ApplicationOptions) -> Application:
+    found = find(options.target, options.app_dir, options.interface)
+    if found.product:
+        with watched(found.module):
+            hosted = host(found, options)
+        return Application(
+            hosted.application, hosted.interface, hosted.name, found.how, hosted.why, hosted.policy, hosted.policy_why
+        )
+    with watched(found.module):
+        loaded, name = load_found(found, options.is_factory, options.interface)
+        judged = judge(loaded, options.interface, options)
+    return Application(
+        judged.application, judged.interface, name, found.how, judged.why, judged.policy, judged.policy_why
+    )
 
 
 def given_application(candidate: Any, options: ApplicationOptions) -> Application:
     """An application that a program hands over as an object; raises ``LoadError`` if it is none."""
-    verdict = _judge(candidate, options.interface)
-    return Application(
-        candidate, verdict.interface, type(candidate).__name__, "given as an object", verdict.why, verdict.policy
-    )
+    judged = judge(candidate, options.interface, options)
+    application = Application(
+        judged.application, judged.interface, type(candidate).__name__, "given as an object", judged.why,
+        judged.policy, judged.policy_why,
+    )  # fmt: skip
+    if not options.mounts:
+        return application
+    from torana.serve.several import load_several
+
+    return load_several(options, _load_one, application)
 
 
 def failed_application(text: str) -> Application:
@@ -67,5 +98,46 @@ def failed_application(text: str) -> Application:
     return Application(error_page(text), "asgi3", "error page", "instead of the application", "")
 
 
-def _judge(application: Any, told: str) -> Verdict:
-    return examine(application) if told == "auto" else Verdict(_TOLD[told], "--interface says so")
+def foreseen(options: ApplicationOptions) -> tuple[str, str]:
+    """The policy and its reason, as far as files tell before anything is imported; (ANY, "") otherwise."""
+    keeping: list[tuple[str, str]] = []
+    for each in (options, *(mount.application for mount in options.mounts)):
+        with contextlib.suppress(LoadError):
+            keeping.append(KEEPING.get(find(each.target, each.app_dir, each.interface).product, (ANY, "")))
+    return max(keeping, key=lambda each: POLICIES.index(each[0]), default=(ANY, ""))
+
+
+def when_judged(application: Application, then: Callable[[str, str], None]) -> None:
+    """Have ``then`` told the policy and its reason of what is made on the loop, as soon as that is known and before
+    anybody is answered; what it raises ends the start.
+    """
+    for each in _objects(application.object):
+        if isinstance(each, MadeOnLoop):
+            each.on_judged = lambda judged: then(judged.policy, judged.policy_why)
+
+
+def _objects(candidate: Any) -> list[Any]:
+    if isinstance(candidate, Parts):
+        return [each for part in candidate.parts for each in _objects(part.object)]
+    if isinstance(candidate, Pair):
+        return [*_objects(candidate.wsgi), *_objects(candidate.asgi)]
+    return [candidate]
+
+
+def made(application: Application) -> Application:
+    """The application as it is known now: one that was made on the loop could not be judged before."""
+    news = [judged for each in _objects(application.object) if (judged := judged_at_last(each)) is not None]
+    for judged in news:
+        if POLICIES.index(judged.policy) > POLICIES.index(application.policy):
+            application = replace(application, policy=judged.policy, policy_why=judged.policy_why)
+        if application.object.__class__ is MadeOnLoop:
+            application = replace(application, interface=judged.interface, why=f"{application.why}; {judged.why}")
+    return application
+
+
+async def try_out(application: Application) -> Application:
+    """Have an application made that is made on a loop, on this one, to see what it is; raises ``LoadError``."""
+    for each in _objects(application.object):
+        if isinstance(each, MadeOnLoop):
+            await each.startup()
+    return made(application)

@@ -1,3 +1,5 @@
+cimport cython
+
 from torana.base.endpoints cimport Endpoints
 from torana.exchange.request cimport Request, new_request
 from torana.exchange.response cimport Response, new_response
@@ -17,6 +19,10 @@ cdef class Connection(Outbound):
     cpdef agreed(self, str protocol)
     cdef bytes _begin_to_speak(self, bytes data)
     cdef _become_http2(self)
+    cdef _remember(self, bytes data)
+    cpdef pass_over(self)
+    cpdef resume(self, bytes data)
+    @cython.locals(owner=int)
     cdef _begin(self, RequestHead head)
     cdef bint _body(self, bytes data) except -1
     cdef _body_complete(self, object trailers)

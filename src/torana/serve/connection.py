@@ -42,6 +42,8 @@ class Connection(Outbound):
                 data = self._begin_to_speak(data)
                 if data is None:
                     return
+            if self.site.affinity is not None:
+                self._remember(data)
             self.wire.receive(data)
             if self.phase == BODY:
                 self._last_arrival = self.clock.now
@@ -142,6 +144,33 @@ class Connection(Outbound):
         self.crowd.left(self)
         return other
 
+    # Between workers
+
+    def _remember(self, data: bytes) -> None:
+        """Keep what may belong to a head that another worker has to read anew."""
+        phase = self.phase
+        if phase == FRESH or phase == HEAD or phase == IDLE:
+            seen = self._seen
+            if seen is None:
+                self._seen = data
+            else:
+                if type(seen) is bytes:
+                    self._seen = seen = bytearray(seen)
+                seen += data
+
+    def pass_over(self) -> Any:
+        """Let go of the connection, for another worker to go on with: its socket, open."""
+        self.phase = OVER
+        self.crowd.left(self)
+        return self.transport.release()
+
+    def resume(self, data: bytes) -> None:
+        """Go on with a connection that another worker has read ``data`` of."""
+        if data:
+            self._seen = data
+            self.wire.receive(data)
+            self._advance()
+
     # From the wire to the exchange
 
     def _advance(self) -> None:
@@ -184,8 +213,16 @@ class Connection(Outbound):
         site = self.site
         endpoints = self.endpoints
         self.served += 1
-        if head.has_forwarding:
+        if head.has_forwarding and not self.is_relay:
             endpoints = site.corrected(endpoints, head, self.clock.now)
+        affinity = site.affinity
+        owner = -1
+        if affinity is not None:
+            seen, self._seen = self._seen, None
+            owner = affinity.owner_elsewhere(head, endpoints, self.hops)
+            if owner >= 0 and seen is not None and affinity.pass_on(self, owner, seen):
+                return
+            self.hops = 0
         length = head.content_length
         if self.served >= site.keep_alive_requests or site.is_draining:
             self.wire.close_after()
@@ -196,6 +233,11 @@ class Connection(Outbound):
         self._is_answered = False
         self._read_deadline = 0.0
         self.account.begin(head, self.clock.now)
+        if affinity is not None:
+            response.witness = affinity.mark
+            if self.is_relay:
+                # Who relays it writes the line, with what the client saw.
+                self.account.leave_unlogged()
         if length == 0:
             self.phase = ANSWER
         else:
@@ -210,6 +252,8 @@ class Connection(Outbound):
             return
         if site.max_requests and site.served == site.max_requests and site.on_worn_out is not None:
             site.on_worn_out()
+        if owner >= 0 and affinity.relay(request, response, owner):
+            return
         if head.upgrade is not None and converse(self, request, response, site, self.clock):
             return
         site.gateway.answer(request, response)

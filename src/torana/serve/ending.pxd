@@ -22,6 +22,9 @@ cdef class Ending(Upgradable):
     cdef public long long served
     cdef public bint is_surplus
     cdef public bint is_http2_only
+    cdef public bint is_relay
+    cdef public int hops
+    cdef object _seen
     cdef bytes _held
     cdef bint _is_advancing
     cdef bint _is_answered

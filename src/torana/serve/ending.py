@@ -53,6 +53,12 @@ class Ending(Upgradable):
         self.is_surplus = False
         #: HTTP/1 is turned off.
         self.is_http2_only = False
+        #: It comes from another worker, which has judged what forwarding fields there are.
+        self.is_relay = False
+        #: How often the next request was passed on between workers before it came here.
+        self.hops = 0
+        #: Where sessions have workers of their own: all that was read from the beginning of the next head on.
+        self._seen: Any = None
         #: The first bytes, as long as they may be of either version.
         self._held: bytes | None = None
         self._is_advancing = False

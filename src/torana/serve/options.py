@@ -107,6 +107,27 @@ class AccessLogOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionKey:
+    """Where a request may carry what names its session."""
+
+    #: "cookie" (ours), "header", "query" or "client" (its address).
+    kind: str
+    #: Of the cookie, the field (lower case) or the part of the query.
+    name: str = ""
+    #: A pattern whose first group finds the name in the beginning of an answer, for sessions that the application names
+    #: there; "" for none. What it says in the field of a "header" is learned without.
+    learned_by: str = ""
+    #: "client": not for pages, with which a session begins; they are answered by whoever got the request.
+    spares_pages: bool = False
+
+    def describe(self) -> str:
+        """In a few words."""
+        if self.kind == "client":
+            return "address of the client" + (" (not for pages)" if self.spares_pages else "")
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class ServeOptions:
     """Everything of floor ``serve``."""
 
@@ -124,5 +145,7 @@ class ServeOptions:
     health_path: str = ""
     #: A path that the application must answer (below 500) before the worker calls itself ready; "" for none.
     warm_up_path: str = ""
+    #: What keeps a session with one of several workers: the first of these that a request carries; none: nothing does.
+    affinity: tuple[SessionKey, ...] = ()
     #: Show the traceback of a failed request to the client (development only).
     error_pages: bool = False

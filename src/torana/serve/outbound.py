@@ -238,6 +238,8 @@ class Outbound(Ending):
         self.request = None
         self.response = None
         self.phase = IDLE
+        if self.site.affinity is not None and wire.buffered:
+            self._seen = wire.unparsed()
         if self.transport.waiting:
             # The next request, even one that is here already, waits until this answer is on its way: else the
             # answers of a client that does not read would pile up.

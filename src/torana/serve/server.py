@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from torana.gateway.build import build
 from torana.gateway.error_page import error_fields
+from torana.gateway.life import Place
 from torana.net.clock import Clock
 from torana.net.listener import Listener, open_listeners
 from torana.net.poller_fallback import poller_class
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from torana.gateway.options import GatewayOptions
     from torana.net.options import NetOptions
     from torana.net.tls import TlsContexts
+    from torana.serve.affinity.seat import Seat
+    from torana.serve.affinity.sessions import Affinity
     from torana.serve.application import Application
     from torana.serve.options import ServeOptions
 
@@ -50,7 +53,9 @@ class Server:
     ``on_worn``: told once, on the loop, why another should take this server's place ("max_requests"); without it the
     server stops. ``boot_s``: the longest that the warm-up request may take; 0 means no bound. ``hang_s``: the longest
     that all threads may stay away while requests wait for one; 0 means no bound. ``ledger_row``: memory for a ledger
-    that a supervisor reads (``base/board_row``).
+    that a supervisor reads (``base/board_row``). ``on_told_to_stop``: told why, when the application has the whole
+    server stop (Jupyter's ``/api/shutdown``); without it this one stops. ``seat``: where this one is among several
+    workers, for sessions that stay with theirs; without it there is nobody to pass a session to.
     """
 
     def __init__(
@@ -66,11 +71,15 @@ class Server:
         boot_s: float = 600.0,
         hang_s: float = 0.0,
         ledger_row: memoryview | None = None,
+        on_told_to_stop: Callable[[str], None] | None = None,
+        seat: Seat | None = None,
     ) -> None:
         page = error_fields if serve.error_pages else None
+        self._on_told_to_stop = on_told_to_stop
         self._gateway: Gateway = build(
-            application.object, application.interface, gateway, page, serve.timeouts.request_s, on_worn, hang_s
-        )
+            application.object, application.interface, gateway, page, serve.timeouts.request_s, on_worn, hang_s,
+            self._place(net),
+        )  # fmt: skip
         self._net = net
         self._options = serve
         self._environ_fds = environ_fds
@@ -78,6 +87,8 @@ class Server:
         self._on_worn = on_worn
         self._boot_s = boot_s
         self._ledger_row = ledger_row
+        self._seat = seat if serve.affinity else None
+        self._affinity: Affinity | None = None
         self._doors: Doors | None = None
         self._health: HealthGateway | None = None
         self._contexts: TlsContexts | None = None
@@ -133,9 +144,17 @@ class Server:
         if self._options.warm_up_path:
             await self._warm_up(site)
         site.on_worn_out = self._worn_out
+        if self._seat is not None:
+            self._keep_sessions(site, self._seat)
         self._doors = Doors(self._poller, site, self.crowd, self._net.transport, self._contexts)
         self._doors.open(_OWN, self._listeners)
-        await self._gateway.ready()
+        try:
+            await self._gateway.ready()
+        except BaseException:
+            # Called off when clients have seen it already: it ends as any other, but at once.
+            self._set(self._abort, self._stop, self._leave)
+            await self._end_in_order(site, self._doors)
+            raise
         self._stopping = loop.create_task(self._end_in_order(site, self._doors), name="torana-stop")
 
     def adopt(self, key: str, listeners: list[Listener]) -> None:
@@ -186,6 +205,8 @@ class Server:
         """In a forked child: close the copies of all sockets, which are the parent's."""
         if self._doors is not None:
             self._doors.forsake()
+        if self._affinity is not None:
+            self._affinity.forsake()
         for connection in list(self.crowd.connections):
             connection.forsake()
 
@@ -206,6 +227,13 @@ class Server:
             await self._stopping
 
     # The start
+
+    def _place(self, net: NetOptions) -> Place:
+        def addresses() -> list[tuple[str, int]]:
+            names = [each.sock.getsockname() for each in self._listeners or [] if not each.is_unix]
+            return [(str(name[0]), int(name[1])) for name in names]
+
+        return Place(addresses, is_tls=net.listen.tls is not None, stop=self._told_to_stop)
 
     def _make_site(self) -> Site:
         options = self._options
@@ -238,6 +266,16 @@ class Server:
                 listener.close()
             raise
 
+    def _keep_sessions(self, site: Site, seat: Seat) -> None:
+        """From here on a request is answered by the worker that has its session."""
+        from torana.serve.affinity.sessions import Affinity
+
+        self._affinity = site.affinity = Affinity(
+            self._options.affinity, seat.slot, seat.memory, site, self._poller, self.crowd, self._net.transport
+        )
+        self._poller.on_tick.append(self._affinity.tick)
+        seat.open(self._affinity)
+
     # The end
 
     def _worn_out(self) -> None:
@@ -245,6 +283,13 @@ class Server:
             self.request_stop()
         elif self._loop is not None:
             self._loop.call_soon(self._on_worn, "max_requests")
+
+    def _told_to_stop(self, why: str) -> None:
+        if self._on_told_to_stop is None:
+            _log.info("Stopping: %s", why)
+            self.request_stop()
+        else:
+            self._on_told_to_stop(why)
 
     def _be_unready(self) -> None:
         if self._health is not None:
@@ -268,12 +313,16 @@ class Server:
             if self.is_retiring:
                 # Not unhealthy: whoever asks by a kept connection asks for all servers of the address.
                 doors.let_go()
+                if self._affinity is not None:
+                    self._affinity.let_go()
                 await self._in_time(self._gateway.begin_drain())
                 await retire(self.crowd, self._gateway, self._retire_s, times.idle_linger_s, self._stop)
             else:
                 self._be_unready()
                 await delay(times.drain_delay_s, self._abort)
                 doors.close()
+                if self._affinity is not None:
+                    await self._affinity.stop()
                 await self._in_time(self._gateway.begin_drain())
             self.is_clean = await drain(self.crowd, self._gateway, times, self._abort)
             await self._in_time(self._gateway.drained())
@@ -283,6 +332,8 @@ class Server:
             self._over.set()
 
     def _let_go(self, site: Site) -> None:
+        if self._affinity is not None:
+            self._affinity.close()
         self._poller.detach()
         if site.access_log is not None:
             site.access_log.close()

@@ -27,6 +27,7 @@ cdef class Site:
     cdef public long long concurrency
     cdef public long long connection_cap
     cdef public long long max_requests
+    cdef public object affinity
     cdef public bint is_draining
     cdef public long long running
     cdef public long long served

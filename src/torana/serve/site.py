@@ -52,6 +52,8 @@ class Site:
         self.concurrency = options.bounds.concurrency or connection_cap
         self.connection_cap = connection_cap
         self.max_requests = options.bounds.max_requests
+        #: Keeps sessions with their workers (``affinity.sessions.Affinity``); None where there is nothing to keep.
+        self.affinity: Any = None
         #: Set when the server begins to stop or to retire: each answer is then its connection's last.
         self.is_draining = False
         #: Exchanges begun and not yet over.

@@ -79,7 +79,7 @@ class WebSocket(Link):
         self._wire = WebSocketConnection(limits, deflate)
         # What the handshake's exchange becomes does not matter any more.
         self.duplex.request.answerer = None
-        self.carrier = channel.upgrade(own + fields, Voice(self))
+        self.carrier = channel.upgrade(self.duplex.response.witnessed(own + fields, b""), Voice(self))
         self._offer = self._channel = None
         self._in_flight.sockets += 1
         ping_s = site.timeouts.websocket_ping_s

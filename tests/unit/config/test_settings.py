@@ -34,6 +34,7 @@ WITHOUT_SETTING = {
     "process.program.environ": "how this program was started",
     "process.program.directory": "how this program was started",
     "process.handoff": "what the program before this one says",
+    "application.secret": "made by chance",
     "notices": "what configuration itself has to say",
 }
 

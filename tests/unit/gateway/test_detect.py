@@ -196,7 +196,7 @@ UNKNOWN: dict[str, tuple[Any, str]] = {
     "handler of a request": (lambda request: None, "no ASGI or WSGI application"),
     "four parameters": (lambda a, b, c, d: None, "no ASGI or WSGI application"),
     "keyword needed": (keyword_needed, "'config'"),
-    "module": (functools, "module 'functools'"),
+    "module": (functools, "module 'functools' is a module, not an application: name what is in it"),
     "text": ("app", "cannot be called"),
     "none": (None, "cannot be called"),
     "factory": (lambda: None, "--factory"),
@@ -217,10 +217,17 @@ def of_module(module: str, name: str) -> Any:
 
 
 @pytest.mark.parametrize(
+    ("application", "interface"),
+    [(of_module("aiohttp.web_app", "Application"), "aiohttp"), (of_module("tornado.httputil", "HTTPServerConnectionDelegate"), "tornado")],
+)
+def test_the_class_comes_before_the_shape(application: Any, interface: str) -> None:
+    assert detect(application) == interface
+    assert not is_factory(application), "its call takes nothing, and means something else"
+
+
+@pytest.mark.parametrize(
     ("application", "sentence"),
     [
-        (of_module("aiohttp.web_app", "Application"), "aiohttp"),
-        (of_module("tornado.web", "Application"), "Tornado"),
         (of_module("flask.sansio.blueprints", "Blueprint"), "blueprint"),
         (of_module("robyn", "Robyn"), "Robyn"),
     ],
@@ -230,19 +237,103 @@ def test_frameworks_with_calls_of_their_own_are_named(application: Any, sentence
         detect(application)
 
 
+class ClassOfWsgi:
+    def __call__(self, environ: Any, start_response: Any) -> Any: ...
+
+
+class ClassNeedingSomething:
+    def __init__(self, config: Any) -> None: ...
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None: ...
+
+
+class MakesOne:
+    """As Reflex's App: called with nothing, it gives the application."""
+
+    def __call__(self) -> Any: ...
+
+
+def create_app(config: Any = None) -> Any: ...
+
+
+def make_wsgi(environ: Any = None, start_response: Any = None) -> Any: ...
+
+
+def middleware(scope: Any = None) -> Any: ...
+
+
+def create_app_for(name: str) -> Any: ...
+
+
 @pytest.mark.parametrize(
     ("candidate", "expected"),
     [
         (lambda: None, True),
         (functools.partial(double, {}), True),
-        (Instance, False),
+        (async_nothing, True),
+        (create_app, True),
+        (MakesOne(), True),
+        # A class of applications, whose instance takes nothing to make.
+        (Instance, True),
+        (ClassOfWsgi, True),
+        (ClassNeedingSomething, False),
+        (DoubleClass, False),
+        (MakesOne, False),
+        (make_wsgi, False),
+        (middleware, False),
+        (create_app_for, False),
         (three, False),
         (two, False),
         (takes_any, False),
         (lambda debug=False: None, False),
         (Instance(), False),
+        (functools, False),
         ("text", False),
+        (None, False),
     ],
 )
-def test_only_a_function_of_nothing_is_surely_a_factory(candidate: Callable[..., Any], expected: bool) -> None:
+def test_only_what_needs_nothing_is_surely_a_factory(candidate: Callable[..., Any], expected: bool) -> None:
     assert is_factory(candidate) is expected
+
+
+def test_what_a_factory_needs_is_said() -> None:
+    with pytest.raises(LoadError, match=r"factory that needs \(name\); write module:create_app_for\(\.\.\.\)"):
+        detect(create_app_for)
+
+
+def test_a_class_whose_instances_are_applications_is_no_asgi_2() -> None:
+    with pytest.raises(LoadError, match=r"did you mean an instance made with \(config\)"):
+        detect(ClassNeedingSomething)
+
+
+def test_one_argument_is_asgi_2_only_if_it_is_called_so() -> None:
+    with pytest.raises(LoadError, match="no ASGI or WSGI application"):
+        detect(lambda config: None)
+
+
+class EverythingRaises:
+    """As a proxy outside of a request: even its class cannot be asked for."""
+
+    @property
+    def __class__(self) -> Any:  # type: ignore[override]
+        raise RuntimeError("outside of a request")
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("outside of a request")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("outside of a request")
+
+
+def test_an_object_that_raises_whatever_it_is_asked_is_refused_not_obeyed() -> None:
+    with pytest.raises(LoadError):
+        detect(EverythingRaises())
+    assert not is_factory(EverythingRaises())
+
+
+@pytest.mark.parametrize(("said", "interface"), [("asgi", "asgi3"), ("asgi2", "asgi2"), ("wsgi", "wsgi")])
+def test_what_an_application_says_itself_decides(said: str, interface: str) -> None:
+    def application(*args: Any) -> Any: ...
+
+    application.__torana_interface__ = said  # type: ignore[attr-defined]
+    assert detect(application) == interface

@@ -169,7 +169,11 @@ REFUSED: dict[str, tuple[dict[str, str], str, list[str]]] = {
     ),
     "factory fails": ({"shop": "def create_app(): 1 / 0\n"}, "shop", ["shop:create_app failed", "ZeroDivisionError"]),
     "factory returns nothing": ({"shop": "def create_app(): pass\n"}, "shop", ["returned nothing"]),
-    "factory is async": ({"shop": "async def make(): pass\n"}, "shop:make()", ["is async"]),
+    "factory that needs a loop": (
+        {"shop": "import asyncio\ndef make_app(): return asyncio.get_running_loop()\n"},
+        "shop",
+        ["no running event loop; an async factory (async def) runs on the serving loop"],
+    ),
     "factory arguments are code": ({"shop": "def make(x): ...\n"}, "shop:make(__import__('os'))", ["not plain values"]),
     "factory is no function": ({"shop": "app = 1\n"}, "shop:app()", ["cannot be called"]),
     "not a name": ({}, "a b:app", ["not the name of a module"]),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from torana.config.kinds import choice, duration, integer_or, many, path, size, switch, text
+from torana.config.app_kinds import application, asgi_purpose
+from torana.config.kinds import choice, duration, integer_or, many, path, size, switch, text, words
 from torana.config.server_kinds import mount_point
 from torana.config.setting import Setting, table
 
@@ -31,15 +32,40 @@ APPLICATION = table(
     ),
     Setting(
         "interface",
-        choice("auto", "asgi", "asgi2", "wsgi", "aiohttp", "tornado", also={"asgi3": "asgi"}),
-        "What the application speaks; auto finds out, and says so when it cannot.",
+        choice(
+            "auto", "asgi", "asgi2", "wsgi", "aiohttp", "tornado", "streamlit", "gradio", "panel", "bokeh",
+            also={"asgi3": "asgi"},
+        ),  # fmt: skip
+        "What the application speaks, or which product a script is written for; auto finds out, and says so when it "
+        "cannot.",
         fills="application.interface",
     ),
     Setting(
         "app_args",
-        many(text()),
+        words(),
         "What a hosted script or program (Streamlit, Jupyter) finds as its own command line; also all behind --.",
         fills="application.arguments",
+    ),
+    Setting(
+        "mount",
+        many(application()),
+        "One of several applications: PATH=APP, HOST=APP or HOST/PATH=APP, or an [[app]] table in a file. May be given "
+        "several times; the longest path wins. Beside them, the application of APP has the rest.",
+        fills="application.mounts",
+    ),
+    Setting(
+        "asgi_for",
+        many(asgi_purpose()),
+        "What the ASGI application of a site answers, while its WSGI application answers the rest on threads: websocket, "
+        "or paths such as /sse/*.",
+        fills="application.asgi_for",
+    ),
+    Setting(
+        "asgi_app",
+        text(),
+        "That ASGI application, named like APP.",
+        fills="application.asgi_target",
+        unset="the asgi.py beside a wsgi.py, or of the Django project",
     ),
     Setting("root_path", mount_point(), "Path under which the application is mounted.", fills="gateway.root_path"),
     Setting(

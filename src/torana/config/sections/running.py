@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from torana.config.affinity_kind import affinity
 from torana.config.kinds import choice, duration, integer_or, many, octal, path, size, switch, text
 from torana.config.process_kinds import hooks, meeting_place, service
 from torana.config.setting import Setting, table
@@ -14,6 +15,13 @@ PROCESS = table(
         "Worker processes; auto is as many as there are CPUs for us.",
         fills="process.workers",
         also=("-w",),
+    ),
+    Setting(
+        "affinity",
+        affinity(),
+        "What keeps a session with one of several workers: a cookie of ours, a field, a part of the query, the client's "
+        "address; or a preset for what needs it.",
+        fills="serve.affinity",
     ),
     Setting(
         "loop",

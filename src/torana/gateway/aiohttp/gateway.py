@@ -1,16 +1,210 @@
-"""Placeholder that the first working version replaces."""
+"""One aiohttp application: its life, and a connection in memory for each of its requests.
+
+aiohttp makes of the application what it would give to a listening socket (``web.AppRunner``), and answers exactly as
+it would there; only public names of it are needed. Its connections are kept for the next request of the same client.
+Never here: the connections themselves (``connection``), how a request is carried (``gateway/inner_http1``).
+"""
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+import logging
+from contextvars import Context, copy_context
 from typing import Any
 
+from aiohttp import http, web
+
+from torana.base.errors import LoadError
+from torana.exchange.request import Request
+from torana.exchange.response import Response
 from torana.exchange.roles import Gateway
+from torana.gateway.aiohttp.connection import Call, InnerConnection
+from torana.gateway.aiohttp.watch import Watch
 from torana.gateway.failure import ErrorPage
 from torana.gateway.options import GatewayOptions
 
+_log = logging.getLogger("torana.lifespan")
+
+#: Connections that wait for their client's next request: how many, and for how long; seconds.
+_MOST_IDLE = 4096
+_IDLE_S = 15.0
+#: What handlers that have lost their client get at the very end; seconds.
+_LEFT_S = 2.0
+#: What the server in front has judged is not judged again; bytes.
+_LINE_BYTES = 1024 * 1024
+#: Said to aiohttp's server, where its version takes it. The application's own ``handler_args`` have the last word.
+_WANTED = {
+    "access_log": None,
+    "tcp_keepalive": False,
+    "lingering_time": 0.0,
+    "keepalive_timeout": 24 * 3600.0,
+    "max_line_size": _LINE_BYTES,
+    "max_field_size": _LINE_BYTES,
+    "max_headers": 10_000,
+}
+
 
 class AiohttpGateway(Gateway):
-    """Answers for one application."""
+    """Answers for one ``aiohttp.web.Application``. ``request_s``: see ``build``."""
 
-    def __init__(self, app: Any, options: GatewayOptions, error_page: ErrorPage | None, request_s: float) -> None:
-        raise NotImplementedError
+    def __init__(
+        self, app: Any, options: GatewayOptions, error_page: ErrorPage | None = None, request_s: float = 0.0
+    ) -> None:
+        self.app = app
+        self.options = options
+        #: aiohttp's name for itself, which the server in front leaves to its own settings.
+        self.own_server = http.SERVER_SOFTWARE.encode("latin-1")
+        self.calls: set[Call] = set()
+        self._leaving: set[InnerConnection] = set()
+        self._idle: dict[Any, list[InnerConnection]] = {}
+        self._idle_count = 0
+        self._now = 0.0
+        self._runner: Any = None
+        self._server: Any = None
+        self._context: Context = copy_context()
+        self._loop: Any = None
+        self._limit_s = request_s
+        self._watch = Watch(request_s, self.calls) if request_s else None
+
+    # A request
+
+    def takes_tunnels(self) -> bool:
+        return True
+
+    def answer(self, request: Request, response: Response) -> None:
+        """Give the request to aiohttp, on a connection that this client has used before if there is one."""
+        endpoints = request.endpoints
+        key = (endpoints.client, endpoints.server, endpoints.scheme)
+        connection = None
+        waiting = self._idle.get(key)
+        while waiting:
+            self._idle_count -= 1
+            last = waiting.pop()
+            if last.tls is endpoints.tls and last.is_ready():
+                connection = last
+                break
+            last.close()
+        if connection is None:
+            connection = InnerConnection(self, self._server(), endpoints, key, self._loop)
+            self._context.copy().run(connection.open)
+        call = connection.exchange
+        self.calls.add(call)
+        call.begin(request, response, self._limit_s)
+
+    def over(self, connection: InnerConnection, is_reusable: bool) -> None:
+        """An exchange has ended; the connection was closed or aborted, unless it is reusable."""
+        self.calls.discard(connection.exchange)
+        if not is_reusable:
+            return
+        if self._idle_count >= _MOST_IDLE:
+            connection.close()
+            return
+        connection.since = self._now
+        self._idle_count += 1
+        waiting = self._idle.get(connection.key)
+        if waiting is None:
+            self._idle[connection.key] = [connection]
+        else:
+            waiting.append(connection)
+
+    def is_leaving(self, connection: InnerConnection) -> None:
+        """A connection is lost whose handler may still run."""
+        self._leaving.add(connection)
+
+    def has_left(self, connection: InnerConnection) -> None:
+        """Now it does not any more."""
+        self._leaving.discard(connection)
+
+    def running(self) -> int:
+        """Handlers that run, also those whose client is gone, and WebSockets."""
+        return len(self.calls) + len(self._leaving)
+
+    def tick(self, now_s: float) -> None:
+        self._now = now_s
+        if self._idle:
+            self._forget(now_s - _IDLE_S)
+        if self._watch is not None:
+            self._watch.look(now_s)
+
+    def _forget(self, before: float) -> None:
+        """Close the connections that are idle since ``before``."""
+        for key, waiting in list(self._idle.items()):
+            kept = [connection for connection in waiting if connection.since > before]
+            if len(kept) < len(waiting):
+                self._idle_count -= len(waiting) - len(kept)
+                for connection in waiting:
+                    if connection.since <= before:
+                        connection.close()
+            if kept:
+                self._idle[key] = kept
+            else:
+                del self._idle[key]
+
+    # The application's life
+
+    async def startup(self) -> None:
+        """Run ``on_startup`` and the beginnings of ``cleanup_ctx``. Raises ``LoadError`` when one of them fails."""
+        self._loop = asyncio.get_running_loop()
+        runner = self._runner = _runner(self.app)
+        limit_s = self.options.lifespan_startup_timeout_s
+        try:
+            async with asyncio.timeout(limit_s or None) as limit:
+                await runner.setup()
+        except Exception as error:
+            await self._clean_up()
+            if limit.expired():
+                raise LoadError(
+                    f"the application did not complete its start-up within {limit_s:g} s (setting: timeout_startup)"
+                ) from None
+            raise LoadError(f"the application refused to start: {type(error).__name__}: {error}") from error
+        except BaseException:
+            await self._clean_up()
+            raise
+        self._server = runner.server
+        # As it stood when start-up ended: what ``on_startup`` has set there, handlers find, as under aiohttp's server.
+        self._context = copy_context()
+
+    async def begin_drain(self) -> None:
+        """Run ``on_shutdown``: there an application closes its WebSockets."""
+        await self._in_time(self._runner.say_shutdown(), "on_shutdown")
+
+    async def shutdown(self) -> None:
+        """Run ``on_cleanup`` and the ends of ``cleanup_ctx``."""
+        self._forget(self._now + 1.0)
+        await self._clean_up()
+
+    async def _clean_up(self) -> None:
+        await self._in_time(self._runner.cleanup(), "on_cleanup")
+
+    async def _in_time(self, said: Any, what: str) -> None:
+        limit_s = self.options.lifespan_shutdown_timeout_s
+        try:
+            async with asyncio.timeout(limit_s or None) as limit:
+                await said
+        except Exception as error:
+            if limit.expired():
+                _log.error("the application's %s did not end within %g s", what, limit_s)
+            else:
+                _log.error("the application's %s failed", what, exc_info=error)
+
+
+def _runner(app: Any) -> Any:
+    """aiohttp's runner for ``app``; it says ``on_shutdown`` when it is told to, and then not again."""
+
+    class Runner(web.AppRunner):
+        has_said = False
+
+        async def say_shutdown(self) -> None:
+            if not self.has_said:
+                self.has_said = True
+                await super().shutdown()
+
+        async def shutdown(self) -> None:
+            await self.say_shutdown()
+
+    known = set(inspect.signature(web.RequestHandler.__init__).parameters)
+    wanted: dict[str, Any] = {name: value for name, value in _WANTED.items() if name in known}
+    if "shutdown_timeout" in inspect.signature(web.AppRunner.__mro__[1].__init__).parameters:
+        wanted["shutdown_timeout"] = _LEFT_S
+    return Runner(app, handle_signals=False, **wanted)

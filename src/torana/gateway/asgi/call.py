@@ -45,7 +45,7 @@ class AsgiGateway(Gateway):
         self.options = options
         self.error_page = error_page
         self.is_debug = error_page is not None
-        self.describer = Describer(options.root_path, None, self.is_debug)
+        self.describer = Describer(options.root_path, None, self.is_debug, options.mount)
         self.calls: set[HttpCall] = set()
         self.conversations: set[WebSocketCall] = set()
         self._lifespan = Lifespan(app, options)
@@ -59,11 +59,22 @@ class AsgiGateway(Gateway):
         """Run lifespan start-up; keeps its context for the requests. Raises ``LoadError`` when it fails."""
         loop = asyncio.get_running_loop()
         await self._lifespan.startup()
-        self.describer = Describer(self.options.root_path, self._lifespan.state, self.is_debug)
+        options = self.options
+        self.describer = Describer(options.root_path, self._lifespan.state, self.is_debug, options.mount)
         self._context = self._lifespan.context
         self._loop = loop
         # A task factory that the application or its tools installed is theirs to keep.
         self._make_task = None if loop.get_task_factory() is None else loop.create_task
+
+    async def ready(self) -> None:
+        """As ``begin_drain`` and ``drained``: for an application that asked to be told (``lifespan``)."""
+        await self._lifespan.ready()
+
+    async def begin_drain(self) -> None:
+        await self._lifespan.begin_drain()
+
+    async def drained(self) -> None:
+        await self._lifespan.drained()
 
     async def shutdown(self) -> None:
         """Run lifespan shutdown, within its time."""

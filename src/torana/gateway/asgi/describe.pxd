@@ -9,8 +9,10 @@ cpdef str path_of(bytes raw_path, str root_path)
 
 cdef class Describer:
     cdef str _root_path
+    cdef str _mounted_at
     cdef dict _state
     cdef bint _is_debug
+    cdef bint _offers_files
     cdef dict _asgi
     cdef dict _template
 

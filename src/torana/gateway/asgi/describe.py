@@ -6,6 +6,7 @@ Every container in a scope is fresh, so that nothing an application changes reac
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -17,6 +18,10 @@ SPEC_VERSION = "2.5"
 
 #: How a conversation's scheme is written (RFC 6455 section 3), whatever the version of HTTP says of its own.
 _SCHEMES = {"http": "ws", "https": "wss"}
+
+#: Their middleware for Brotli drops messages that it does not know, among them files sent by their path, which
+#: Starlette sends whenever it may: the answer would never begin.
+_SWALLOWING = frozenset({"brotli_asgi", "gradio"})
 
 
 def path_of(raw_path: bytes, root_path: str) -> str:
@@ -38,18 +43,23 @@ def _decode(raw_path: bytes) -> str:
 class Describer:
     """Makes scopes for one application. Copying a template is cheaper than filling a dict key by key."""
 
-    def __init__(self, root_path: str, state: dict[str, Any] | None, is_debug: bool) -> None:
-        """``state``: the lifespan's namespace, copied into each scope; None when there is none."""
+    def __init__(self, root_path: str, state: dict[str, Any] | None, is_debug: bool, mount: str = "") -> None:
+        """``state``: the lifespan's namespace, copied into each scope; None when there is none.
+
+        ``mount``: what follows ``root_path`` in each path and belongs to the mount point (several applications).
+        """
         self._root_path = root_path
+        self._mounted_at = root_path + mount
         self._state = state
         self._is_debug = is_debug
+        self._offers_files = not _SWALLOWING & sys.modules.keys()
         self._asgi: dict[str, Any] = {"version": "3.0", "spec_version": SPEC_VERSION}
         self._template: dict[str, Any] = dict.fromkeys(
             ("type", "asgi", "http_version", "server", "client", "scheme", "method", "root_path", "path", "raw_path",
              "query_string", "headers", "extensions")
         )  # fmt: skip
         self._template["type"] = "http"
-        self._template["root_path"] = root_path
+        self._template["root_path"] = self._mounted_at
         if state is not None:
             self._template["state"] = None
 
@@ -61,9 +71,10 @@ class Describer:
         nothing: dict[str, Any] = {}
         extensions: dict[str, Any] = {
             "http.response.early_hint": nothing,
-            "http.response.pathsend": nothing,
             "http.response.zerocopysend": nothing,
         }
+        if self._offers_files:
+            extensions["http.response.pathsend"] = nothing
         if head.version != "1.0":
             extensions["http.response.trailers"] = nothing
         if endpoints.tls is not None:
@@ -99,7 +110,7 @@ class Describer:
             "server": endpoints.server,
             "client": endpoints.client,
             "scheme": _SCHEMES.get(endpoints.scheme, endpoints.scheme),
-            "root_path": self._root_path,
+            "root_path": self._mounted_at,
             "path": path_of(head.raw_path, self._root_path),
             "raw_path": head.raw_path,
             "query_string": head.query,

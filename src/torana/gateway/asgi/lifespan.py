@@ -1,6 +1,9 @@
 """The lifespan protocol: one call of the application that lasts as long as the loop serves (``spec.md`` LIFESPAN).
 
-Acts on the application's messages, not on how its call ends.
+Acts on the application's messages, not on how its call ends. An application that answers
+``lifespan.startup.complete`` with ``"torana.lifecycle": True`` (offered in the scope's extensions) hears of the steps
+between as well: ``lifespan.ready``, ``lifespan.drain``, which it answers with ``lifespan.drain.complete`` when it has
+said goodbye to whoever would stay, and ``lifespan.drained``. All others hear what the specification says, and no more.
 """
 
 from __future__ import annotations
@@ -16,6 +19,12 @@ from torana.gateway.options import GatewayOptions
 
 _log = logging.getLogger("torana.lifespan")
 
+#: The extension's name in the scope, and in the message that asks for it.
+LIFECYCLE = "torana.lifecycle"
+_STARTED = ("lifespan.startup.complete", "lifespan.startup.failed")
+_STOPPED = ("lifespan.shutdown.complete", "lifespan.shutdown.failed")
+_DRAINED = ("lifespan.drain.complete",)
+
 
 class Lifespan:
     """Start-up and shutdown of one application. ``state`` is the namespace requests get a copy of, or None."""
@@ -26,6 +35,9 @@ class Lifespan:
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._started: asyncio.Future[str | None] | None = None
         self._stopped: asyncio.Future[str | None] | None = None
+        #: Of an application that asked for more steps; done when it has said goodbye.
+        self._said_goodbye: asyncio.Future[str | None] | None = None
+        self._is_told_all = False
         self._task: asyncio.Task[None] | None = None
         self._error: BaseException | None = None
         self._is_supported = False
@@ -39,6 +51,7 @@ class Lifespan:
             return
         loop = asyncio.get_running_loop()
         self._started, self._stopped = loop.create_future(), loop.create_future()
+        self._said_goodbye = loop.create_future()
         self.state = {}
         context = copy_context()
         await self._events.put({"type": "lifespan.startup"})
@@ -65,6 +78,30 @@ class Lifespan:
             self.context = context.copy()
             return
         self._unsupported()
+
+    async def ready(self) -> None:
+        """Tell an application that asked for it that connections are accepted."""
+        if self._hears_all():
+            await self._events.put({"type": "lifespan.ready"})
+
+    async def begin_drain(self) -> None:
+        """Have an application that asked for it say goodbye to its open connections, within the time of a shutdown."""
+        task, goodbye = self._task, self._said_goodbye
+        if task is None or goodbye is None or not self._hears_all():
+            return
+        await self._events.put({"type": "lifespan.drain"})
+        limit = self._options.lifespan_shutdown_timeout_s
+        done, _ = await asyncio.wait((task, goodbye), timeout=limit or None, return_when="FIRST_COMPLETED")
+        if not done:
+            _log.error("the application did not complete its drain within %g s (setting: timeout_shutdown)", limit)
+
+    async def drained(self) -> None:
+        """Tell an application that asked for it that the last exchange is over."""
+        if self._hears_all():
+            await self._events.put({"type": "lifespan.drained"})
+
+    def _hears_all(self) -> bool:
+        return self._is_told_all and self._task is not None and not self._task.done()
 
     async def shutdown(self) -> None:
         """Run shutdown if start-up completed and the call still lives; logs what goes wrong, raises nothing."""
@@ -98,7 +135,12 @@ class Lifespan:
             task.cancel()
 
     async def _run(self, state: dict[str, Any]) -> None:
-        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": state}
+        scope = {
+            "type": "lifespan",
+            "asgi": {"version": "3.0", "spec_version": "2.0"},
+            "state": state,
+            "extensions": {LIFECYCLE: {}},
+        }
         try:
             await self._app(scope, self._receive, self._send)
         except asyncio.CancelledError:
@@ -113,12 +155,19 @@ class Lifespan:
 
     async def _send(self, message: dict[str, Any]) -> None:
         kind = message["type"]
-        started, stopped = self._started, self._stopped
-        assert started is not None and stopped is not None
-        is_startup = kind in ("lifespan.startup.complete", "lifespan.startup.failed")
-        if not is_startup and kind not in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+        started, future = self._started, self._future_of(kind)
+        if future is None or started is None:
             raise RuntimeError(f"unknown lifespan message {kind!r}")
-        future = started if is_startup else stopped
-        if future.done() or (not is_startup and not started.done()):
+        if future.done() or (future is not started and not started.done()):
             raise RuntimeError(f"{kind} is out of order")
+        if future is started:
+            self._is_told_all = bool(message.get(LIFECYCLE))
         future.set_result(str(message.get("message", "")) if kind.endswith("failed") else None)
+
+    def _future_of(self, kind: str) -> asyncio.Future[str | None] | None:
+        """What a message of this type completes; the steps between are only there for whoever asked for them."""
+        if kind in _STARTED:
+            return self._started
+        if kind in _STOPPED:
+            return self._stopped
+        return self._said_goodbye if kind in _DRAINED and self._is_told_all else None

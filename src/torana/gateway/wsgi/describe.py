@@ -53,9 +53,12 @@ _KEYS = {name: key_of(name) for name in (*_KNOWN, *_DROPPED, b"content-type", b"
 class Describer:
     """Makes ``environ`` for one application's gateway. Used by many threads at once."""
 
-    def __init__(self, template_of: TemplateOf, root_path: str) -> None:
+    def __init__(self, template_of: TemplateOf, root_path: str, mount: str = "") -> None:
+        """``mount``: what follows ``root_path`` in each path and belongs to the mount point (several applications)."""
         self._template_of = template_of
         self._root = native(root_path)
+        self._mounted = native(mount)
+        self._is_mounted = bool(root_path or mount)
         self._keys = dict(_KEYS)
 
     def environ(self, request: Request, body_bytes: int) -> dict[str, Any]:
@@ -82,8 +85,8 @@ class Describer:
             environ["QUERY_STRING"] = head.query.decode("latin-1")
         if head.version != "1.1":
             environ["SERVER_PROTOCOL"] = "HTTP/" + head.version
-        if self._root:
-            self._mount(environ, path)
+        if self._is_mounted:
+            environ["PATH_INFO"] = _below(_below(path, self._root), self._mounted)
         self._put_fields(environ, head.fields)
         if body_bytes >= 0:
             environ["CONTENT_LENGTH"] = str(body_bytes)
@@ -98,14 +101,6 @@ class Describer:
         template = self._template_of(endpoints)
         endpoints.memo = (self, template)
         return template
-
-    def _mount(self, environ: dict[str, Any], path: str) -> None:
-        """PATH_INFO is what follows the mount point; a path without it was cut by the proxy already."""
-        root = self._root
-        if path.startswith(root):
-            rest = path[len(root) :]
-            if not rest or rest.startswith("/"):
-                environ["PATH_INFO"] = rest
 
     def _put_fields(self, environ: dict[str, Any], fields: Fields) -> None:
         keys = self._keys
@@ -139,3 +134,12 @@ class Describer:
                 self._keys = dict(_KEYS)
             self._keys[name] = key
         return key
+
+
+def _below(path: str, mount: str) -> str:
+    """What follows the mount point; a path without it was cut by the proxy already."""
+    if mount and path.startswith(mount):
+        rest = path[len(mount) :]
+        if not rest or rest.startswith("/"):
+            return rest
+    return path

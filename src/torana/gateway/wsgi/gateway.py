@@ -52,9 +52,9 @@ class WsgiGateway(Gateway):
     ) -> None:
         most = options.threads or default_threads()
         errors = ErrorStream(logger)
-        constants = Constants(errors, most > 1, options.is_multiprocess, native(options.root_path), environ)
+        constants = Constants(errors, most > 1, options.is_multiprocess, native(options.root_path + options.mount), environ)
         self.pool = ThreadPool(most)
-        describer = Describer(constants.of, options.root_path)
+        describer = Describer(constants.of, options.root_path, options.mount)
         self._site = Site(app, describer, errors, self.pool.put, options.spool_bytes, error_page)
         #: Threads held by applications that have taken their connection.
         self.sockets = self._site.sockets

@@ -12,7 +12,7 @@ from torana.wire.events cimport RequestHead
 from torana.wire.http2.streams cimport StreamState
 
 cdef class Stream(Answering):
-    @cython.locals(session=Session, site=Site, head=RequestHead, length="long long")
+    @cython.locals(session=Session, site=Site, head=RequestHead, length="long long", owner=int)
     cpdef call(self)
     cdef _converse(self)
     @cython.locals(request=Request, carrier=StreamCarrier)

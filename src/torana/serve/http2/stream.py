@@ -39,6 +39,11 @@ class Stream(Answering):
         head = self.request.head
         self.is_called = True
         self.account.begin(head, session.clock.now)
+        affinity = site.affinity
+        owner = -1
+        if affinity is not None:
+            owner = affinity.owner_elsewhere(head, self.request.endpoints, 0)
+            self.response.witness = affinity.mark
         length = head.content_length
         if length != 0 and not head.expects_continue and head.upgrade is None:
             # Nobody is slow before the application has asked for the body.
@@ -54,6 +59,8 @@ class Stream(Answering):
             return
         if site.max_requests and site.served == site.max_requests and site.on_worn_out is not None:
             site.on_worn_out()
+        if owner >= 0 and affinity.relay(self.request, self.response, owner):
+            return
         if head.upgrade is not None:
             self._converse()
         else:

@@ -43,4 +43,5 @@ cdef class Http1Connection:
     cpdef bytes finish(self)
     cpdef bytes send_trailers(self, list fields)
     cpdef bytes send_informational(self, int status, list fields)
+    cpdef bytes unparsed(self)
     cpdef bytes hand_over(self)

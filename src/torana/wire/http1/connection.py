@@ -226,6 +226,10 @@ class Http1Connection:
             self.needs_continue = False
         return message
 
+    def unparsed(self) -> bytes:
+        """What was received behind the present request, or since the last one; it stays."""
+        return self._received.unparsed()
+
     def hand_over(self) -> bytes:
         """After an upgrade: the bytes received behind the request. This connection then speaks HTTP no more."""
         if not can_hand_over(self.reading, self._writer.state):

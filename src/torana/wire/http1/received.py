@@ -104,6 +104,10 @@ class Received:
         self.position += available
         return piece
 
+    def unparsed(self) -> bytes:
+        """All that is held, as it came; it stays."""
+        return self.data[self.position :] + self._later
+
     def rest(self) -> bytes:
         """Remove and return all that is held."""
         everything = self.data[self.position :] + self._later

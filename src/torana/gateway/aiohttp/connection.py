@@ -1,0 +1,295 @@
+"""One connection in memory: aiohttp's own server protocol at one end, one exchange after the other at ours.
+
+The protocol is what aiohttp's runner gives to ``loop.create_server``; its transport here is an object that hands the
+bytes on instead of sending them. What a real transport does in the loop's next turn (``connection_lost``, more data
+after a pause), this one does there too. Never here: which connection a request gets (``gateway``), HTTP.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from typing import TYPE_CHECKING, Any
+
+from torana.exchange.request import Request
+from torana.exchange.response import Response
+from torana.gateway.aiohttp.goodbye import Frames, goodbye
+from torana.gateway.inner_http1 import InnerExchange, Pipe
+from torana.wire.http1.client import ResponseReader
+
+if TYPE_CHECKING:
+    from torana.base.endpoints import Endpoints
+    from torana.gateway.aiohttp.gateway import AiohttpGateway
+
+#: How long the protocol's own way to end a handler may take when it is all that there is.
+_SHUTDOWN_S = 0.01
+#: What a real transport says of itself.
+_HIGH_BYTES = 64 * 1024
+_LOW_BYTES = 16 * 1024
+_secure: list[ssl.SSLContext] = []
+
+
+class InnerTransport:
+    """What the protocol takes for its transport (``asyncio.Transport``)."""
+
+    def __init__(self, connection: InnerConnection, endpoints: Endpoints) -> None:
+        self.connection = connection
+        self.endpoints = endpoints
+        #: The protocol wants no more for now.
+        self.is_paused = False
+        self.is_closed = False
+
+    def write(self, data: Any) -> None:
+        """Hand on a piece of the response."""
+        if not self.is_closed:
+            self.connection.exchange.received(data if type(data) is bytes else bytes(data))
+
+    def writelines(self, pieces: Any) -> None:
+        """As ``write``."""
+        self.write(b"".join(pieces))
+
+    def is_closing(self) -> bool:
+        return self.is_closed
+
+    def close(self) -> None:
+        """The protocol ends the connection."""
+        if not self.is_closed:
+            self.is_closed = True
+            self.connection.left()
+
+    def abort(self) -> None:
+        self.close()
+
+    def pause_reading(self) -> None:
+        self.is_paused = True
+
+    def resume_reading(self) -> None:
+        if self.is_paused:
+            self.is_paused = False
+            self.connection.resumed()
+
+    def is_reading(self) -> bool:
+        return not self.is_paused and not self.is_closed
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def write_eof(self) -> None:
+        raise NotImplementedError("the connection cannot be half-closed")
+
+    def get_write_buffer_size(self) -> int:
+        """Nothing waits here; at the client's side it does when the protocol was told to pause."""
+        return _HIGH_BYTES + 1 if self.connection.is_writing_paused else 0
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        return (_LOW_BYTES, _HIGH_BYTES)
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """What waits for a client is bounded by the server."""
+
+    def get_protocol(self) -> Any:
+        return self.connection.protocol
+
+    def set_protocol(self, protocol: Any) -> None:
+        self.connection.protocol = protocol
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Facts of the client's connection; ``socket`` is none of them."""
+        endpoints = self.endpoints
+        found: Any = None
+        if name == "peername":
+            found = endpoints.client
+        elif name == "sockname":
+            server = endpoints.server
+            found = server[0] if server is not None and server[1] is None else server
+        elif name == "sslcontext":
+            found = _secure_context() if endpoints.scheme == "https" else None
+        elif name == "torana.tls":
+            found = endpoints.tls
+        return default if found is None else found
+
+    @property
+    def _sendfile_compatible(self) -> Any:
+        # Asked for by asyncio's ``loop.sendfile``; aiohttp takes this for "send it in pieces", as uvloop says itself.
+        raise NotImplementedError("there is no socket to send a file to")
+
+
+def _secure_context() -> ssl.SSLContext:
+    """Some context: that there is one tells aiohttp that the connection is secure."""
+    if not _secure:
+        _secure.append(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    return _secure[0]
+
+
+class InnerConnection(Pipe):
+    """A protocol, its transport, and the exchange that it serves."""
+
+    def __init__(self, gateway: AiohttpGateway, protocol: Any, endpoints: Endpoints, key: Any, loop: Any) -> None:
+        self.gateway = gateway
+        self.protocol = protocol
+        #: What a request must have in common with the one it was made for.
+        self.key = key
+        self.tls = endpoints.tls
+        self.transport: InnerTransport = InnerTransport(self, endpoints)
+        self.exchange = Call(self, self._over, ResponseReader())
+        self.exchange.own_server = gateway.own_server
+        self.exchange.early_status = 500
+        #: When it last became idle, by the gateway's clock.
+        self.since = 0.0
+        self.is_writing_paused = False
+        #: The protocol was told that it has lost its connection, or is about to be.
+        self.is_lost = False
+        #: Runs until the last handler has ended; None where the version does not let us know.
+        self.task: Any = None
+        self._loop = loop
+
+    def open(self) -> None:
+        """Connect; in the context that the handlers are to have."""
+        self.protocol.connection_made(self.transport)
+        self.task = getattr(self.protocol, "_task_handler", None)
+
+    def is_ready(self) -> bool:
+        """Whether the protocol waits for a request: the handler of the last one has ended."""
+        if self.is_lost or self.transport.is_closed:
+            return False
+        waiter = getattr(self.protocol, "_waiter", None)
+        return waiter is not None and not waiter.done()
+
+    # Told by the exchange
+
+    def write(self, data: bytes) -> None:
+        if not self.is_lost:
+            self.protocol.data_received(data)
+
+    def set_reading(self, is_reading: bool) -> None:
+        if self.is_writing_paused == is_reading and not self.is_lost:
+            self.is_writing_paused = not is_reading
+            if is_reading:
+                self.protocol.resume_writing()
+            else:
+                self.protocol.pause_writing()
+
+    def is_full(self) -> bool:
+        return self.transport.is_paused
+
+    def close(self) -> None:
+        if not self.is_lost:
+            self._loop.call_soon(self._close)
+
+    def abort(self) -> None:
+        if not self.is_lost:
+            self.is_lost = True
+            self._loop.call_soon(self._lose)
+
+    def _over(self, is_reusable: bool) -> None:
+        self.gateway.over(self, is_reusable)
+
+    # Told by the transport
+
+    def left(self) -> None:
+        """The protocol has closed its end."""
+        self._loop.call_soon(self._left)
+
+    def resumed(self) -> None:
+        """The protocol wants more of the request."""
+        self._loop.call_soon(self._resumed)
+
+    def _resumed(self) -> None:
+        self.exchange.drained()
+
+    def _left(self) -> None:
+        if self.is_lost:
+            return
+        self.is_lost = True
+        self.exchange.ended()
+        self._lose()
+
+    def _close(self) -> None:
+        if self.is_lost or self.transport.is_closed:
+            return
+        if self.is_ready():
+            self.is_lost = True
+            self._lose()
+        else:
+            # It closes when its handler has ended.
+            self.protocol.close()
+
+    def _lose(self) -> None:
+        self.transport.is_closed = True
+        task = self.task
+        if task is not None and not task.done():
+            self.gateway.is_leaving(self)
+            task.add_done_callback(self._ended)
+        self.protocol.connection_lost(None)
+
+    def _ended(self, task: Any) -> None:
+        """The last handler has ended."""
+        self.task = None
+        self.gateway.has_left(self)
+
+    def cancel(self) -> None:
+        """Cancel the handler."""
+        if self.task is not None:
+            self.task.cancel()
+        else:
+            self._loop.create_task(self.protocol.shutdown(_SHUTDOWN_S))
+
+
+class Call(InnerExchange):
+    """An exchange of aiohttp's, and its time."""
+
+    def __init__(self, connection: InnerConnection, over: Any, reader: ResponseReader) -> None:
+        super().__init__(connection, over, reader)
+        self.connection = connection
+        #: The application's time, and when it is over (monotonic seconds; 0: never); kept by ``watch``.
+        self.limit_s = 0.0
+        self.deadline = 0.0
+        self.looked = 0.0
+        self.seen = 0
+        self.frames: Frames | None = None
+        self._is_told = False
+
+    def begin(self, request: Request, response: Response, limit_s: float) -> None:
+        """``start``, with a limit of time; 0 for none."""
+        self._is_told = False
+        self.frames = None
+        self.limit_s = limit_s
+        if limit_s:
+            self.looked = time.monotonic()
+            self.deadline = self.looked + limit_s
+            self.seen = 0
+        self.start(request, response)
+
+    def stop(self) -> None:
+        """First time: what streams is cut, and its handler hears of it by writing. Second time: the handler is
+        cancelled.
+        """
+        if not self._is_told:
+            self._is_told = True
+            if self.response is not None and self.response.is_begun():
+                self.fail(503)
+        else:
+            self.end_with(503)
+
+    def end_with(self, status: int) -> None:
+        """Answer this, or cut what has begun, and cancel the handler."""
+        self.fail(status)
+        self.connection.cancel()
+
+    # A WebSocket
+
+    def pass_in(self, data: bytes) -> None:
+        """As ``InnerExchange``; keeps account of where the client's frames end."""
+        if self.frames is None:
+            self.frames = Frames()
+        self.frames.count(data)
+        super().pass_in(data)
+
+    def stop_tunnel(self) -> None:
+        """First time: as if the client went away in order. Second time: it is gone. Third time: cancel."""
+        if not self._is_told:
+            self._is_told = True
+            if self.frames is None or self.frames.is_between():
+                self.connection.write(goodbye(1001))
+        else:
+            self.end_with(503)

@@ -1,0 +1,99 @@
+"""Looks after calls whose time is limited, and finds the tasks that handlers run in.
+
+What is the handler's time: not while the client has yet to send its body or to take what was sent; and each piece that
+is sent begins it anew. All on the loop's thread, about once a second. Never here: tasks of other calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from torana.exchange.states import CUT
+from torana.gateway.culprit import stack_place, stack_text
+from torana.gateway.failure import log_timeout, logger
+from torana.gateway.rounds import Rounds
+from torana.gateway.stacks import stack_of_task
+
+if TYPE_CHECKING:
+    from torana.gateway.tornado.call import Call
+
+#: Stacks logged in one look; of a burst the others are much the same, and writing them takes time.
+_MOST_STACKS = 10
+#: A list of tasks is good for so long; seconds. Where many are looked for at once, one look must do.
+_FRESH_S = 0.05
+
+
+class Tasks:
+    """Tornado keeps no word of the task that a handler runs in, so it is looked for when it is wanted, by its frame."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Any] = {}
+        self._looked = 0.0
+
+    def of(self, handler: Any) -> Any:
+        """The task of a handler; None when there is none any more."""
+        if handler is None:
+            return None
+        now = time.monotonic()
+        if now - self._looked > _FRESH_S:
+            self._known = {}
+            for task in asyncio.all_tasks():
+                frame = getattr(task.get_coro(), "cr_frame", None)
+                if frame is not None and frame.f_code.co_name == "_execute":
+                    self._known[id(frame.f_locals.get("self"))] = task
+            self._looked = now
+        task = self._known.pop(id(handler), None)
+        return task if task is not None and not task.done() else None
+
+
+class Watch:
+    """For one gateway, whose ``calls`` it is given."""
+
+    def __init__(self, limit_s: float, calls: set[Call], tasks: Tasks) -> None:
+        self.limit_s = limit_s
+        self._calls = calls
+        self._tasks = tasks
+        self._rounds = Rounds(limit_s)
+
+    def look(self, now: float) -> None:
+        """See to all that is due."""
+        late = self._rounds.late(now)
+        soonest = now + self._rounds.step_s
+        overdue = []
+        for call in self._calls:
+            ends = self._due(call, now, late)
+            if ends <= now:
+                overdue.append(call)
+            elif ends < soonest:
+                soonest = ends
+        # Afterwards, as an answer may bring the next request of its connection, and with it a new call.
+        for number, call in enumerate(overdue):
+            self._end(call, number < _MOST_STACKS)
+        if len(overdue) > _MOST_STACKS:
+            logger.error("%d more requests timed out at this moment", len(overdue) - _MOST_STACKS)
+        self._rounds.plan(soonest, now, self.look)
+
+    def _due(self, call: Call, now: float, late: float) -> float:
+        """When a call's time is over."""
+        response = call.response
+        call.deadline += late
+        progress = response.sent + 1 if response.is_begun() and response.state != CUT else 0
+        is_others_turn = call.is_client_awaited() or (progress and response.channel.is_full())
+        if is_others_turn or (progress and progress != call.seen):
+            call.seen = progress
+            call.deadline = now + self.limit_s
+        return call.deadline
+
+    def _end(self, call: Call, is_told: bool) -> None:
+        """Cancel a call, and answer 504 in its place, or cut what has begun."""
+        head = call.request.head
+        has_begun = call.response.is_begun()
+        task = self._tasks.of(call.handler()) if is_told else None
+        stack = stack_of_task(task, task.get_coro()) if task is not None else None
+        if task is not None:
+            task.cancel()
+        call.give_up(504)
+        place, text = (stack_place(stack), stack_text(stack)) if stack is not None else (None, "(not known)")
+        log_timeout(head, self.limit_s, has_begun, "its handler", place, text)

@@ -1,0 +1,60 @@
+"""Falcon for the grid, as a WSGI application."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import falcon
+from falcon import Request, Response
+from outside import FIRST, SECOND, failure, numbered, told, wait_for_client
+
+
+class Hello:
+    def on_get(self, req: Request, resp: Response) -> None:
+        resp.content_type = falcon.MEDIA_TEXT
+        resp.text = f"Hello, {req.get_param('name')}!"
+
+
+class Form:
+    def on_post(self, req: Request, resp: Response) -> None:
+        fields = req.get_media()
+        resp.media = {"name": fields["name"], "colour": fields["colour"]}
+
+
+class Upload:
+    def on_post(self, req: Request, resp: Response) -> None:
+        for part in req.get_media():
+            resp.media = told(part.filename, part.stream.read())
+
+
+class Stream:
+    def on_get(self, req: Request, resp: Response, token: str) -> None:
+        def body() -> Iterator[bytes]:
+            yield FIRST.encode()
+            wait_for_client(token)
+            yield SECOND.encode()
+
+        resp.content_type = falcon.MEDIA_TEXT
+        resp.stream = body()
+
+
+class Fail:
+    def on_get(self, req: Request, resp: Response, token: str) -> None:
+        raise failure(token)
+
+
+class Load:
+    def on_get(self, req: Request, resp: Response, number: int) -> None:
+        resp.content_type = falcon.MEDIA_TEXT
+        resp.text = numbered(number)
+
+    on_post = on_get
+
+
+app = falcon.App()
+app.add_route("/hello", Hello())
+app.add_route("/form", Form())
+app.add_route("/upload", Upload())
+app.add_route("/stream/{token}", Stream())
+app.add_route("/fail/{token}", Fail())
+app.add_route("/{number:int}", Load())
