@@ -1,11 +1,14 @@
-"""Starts the peers whose own command will not do: bjoern has none, fastpysgi's cannot set TCP_NODELAY, nginx's a port.
+"""Starts the peers whose own command will not do: bjoern has none, fastpysgi's cannot set TCP_NODELAY, nginx's a port;
+frameworks with a server of their own are programs that start it.
 
-Usage: python -m benchmarks.peer_main bjoern|fastpysgi|nginx MODULE:ATTRIBUTE PORT [CERTFILE KEYFILE]
+Usage: python -m benchmarks.peer_main bjoern|fastpysgi|nginx|tornado|tornado-uvloop MODULE:ATTRIBUTE PORT [CERTFILE KEYFILE]
 """
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import logging
 import subprocess
 import sys
 import tempfile
@@ -63,6 +66,18 @@ def run_nginx(port: int) -> None:
         subprocess.run(["nginx", "-p", folder, "-c", str(configuration)], check=False)
 
 
+def run_tornado(app: Any, port: int, has_uvloop: bool) -> None:
+    """Serve until a signal ends the process; without access lines, like everybody here."""
+    httpserver = importlib.import_module("tornado.httpserver")
+    logging.getLogger("tornado.access").disabled = True
+
+    async def serve() -> None:
+        httpserver.HTTPServer(app).listen(port, "127.0.0.1")
+        await asyncio.Event().wait()
+
+    importlib.import_module("uvloop" if has_uvloop else "asyncio").run(serve())
+
+
 def main() -> None:
     """Dispatch on the first argument."""
     peer, target, port, *tls = sys.argv[1:]
@@ -70,6 +85,8 @@ def main() -> None:
         run_bjoern(load_app(target), int(port))
     elif peer == "nginx":
         run_nginx(int(port))
+    elif peer.startswith("tornado"):
+        run_tornado(load_app(target), int(port), peer.endswith("uvloop"))
     else:
         run_fastpysgi(load_app(target), int(port), tls)
 

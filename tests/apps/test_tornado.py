@@ -5,8 +5,6 @@ What needs a server of its own is in ``test_tornado_servers``.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import gzip
 import hashlib
 import json
@@ -50,7 +48,9 @@ def server(request: pytest.FixtureRequest, files: Path) -> Iterator[Server]:
     if request.param == "uvloop":
         pytest.importorskip("uvloop")
     environment = {"SITE_FILES": str(files)}
-    with running("tornado_site:app", "--loop", request.param, app_dir=HERE, environment=environment) as server:
+    # Origins are the handlers' own to judge.
+    flags = ["--loop", request.param, "--ws-allowed-origins", "*"]
+    with running("tornado_site:app", *flags, app_dir=HERE, environment=environment) as server:
         yield server
     assert "note: drains" in server.log
     assert "note: shut down" in server.log
@@ -78,7 +78,7 @@ def token() -> str:
 
 
 def connect(server: Server, path: str, **more: Any) -> Any:
-    return websockets.connect(f"ws://127.0.0.1:{server.port}{path}", **{"proxy": None, "compression": None} | more)
+    return websockets.connect(f"ws://127.0.0.1:{server.port}{path}", **{"proxy": None, "compression": None, "max_size": None} | more)
 
 
 # requests
@@ -114,7 +114,8 @@ def test_context_variables_reach_no_other_request(client: httpx.Client) -> None:
 
 def test_absolute_form(server: Server) -> None:
     with Connection(server.address) as connection:
-        seen = json.loads(connection.ask("GET", "http://other.example/describe?x=1").body)
+        connection.send(b"GET http://other.example/describe?x=1 HTTP/1.1\r\nHost: other.example\r\n\r\n")
+        seen = json.loads(connection.read().body)
     assert (seen["path"], seen["uri"], seen["host"]) == ("/describe", "/describe?x=1", "other.example")
 
 
@@ -252,7 +253,7 @@ def test_expect_is_answered_when_the_handler_wants_the_body(server: Server) -> N
 
 
 def test_answer_before_the_body(client: httpx.Client) -> None:
-    assert client.post("/digest?refuse", content=b"x" * 100_000).status_code == 403
+    assert client.post("/digest?refuse", content=b"x" * 50_000).status_code == 403
     assert client.get("/").text == "Hello, world!"
 
 
@@ -312,21 +313,6 @@ def test_long_poll_hears_of_a_client_that_leaves(server: Server, token: str) -> 
         server.wait_for_log(f"note: waits {token}")
     server.wait_for_log(f"note: gone {token}")
     server.wait_for_log(f"note: over {token}")
-
-
-def test_long_poll_hears_of_a_reset_stream(server: Server, token: str) -> None:
-    async def ask() -> None:
-        async with httpx.AsyncClient(base_url=server.origin, trust_env=False, http1=False, http2=True) as client:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(WAIT_S):
-                    asking = asyncio.ensure_future(client.get(f"/wait?token={token}"))
-                    await asyncio.to_thread(server.wait_for_log, f"note: waits {token}")
-                    asking.cancel()
-                    await asyncio.to_thread(server.wait_for_log, f"note: over {token}")
-                    assert (await client.get("/")).text == "Hello, world!"
-
-    asyncio.run(ask())
-    assert f"note: gone {token}" in server.log
 
 
 def test_failures(client: httpx.Client) -> None:
@@ -588,8 +574,11 @@ def test_ws_heartbeat_finds_dead_clients(server: Server, token: str) -> None:
         server.wait_for_log(f"note: pong {token}")
         assert socket.state == 1
     with RawSocket(server.address) as socket:
-        socket.open(f"/ws/heartbeat?token={token}2")
-        server.wait_for_log(f"note: closed {token}2 None None")
+        socket.open("/ws/heartbeat")
+        told = socket.read_frame()
+        while told.opcode != CLOSE:
+            told = socket.read_frame()
+        assert told.reason == "ping timed out"
 
 
 def test_ws_refused(server: Server) -> None:
@@ -601,7 +590,9 @@ def test_ws_refused(server: Server) -> None:
     assert status("/ws/guarded") == 403
     assert status("/ws/nowhere") == 404
     assert status("/ws/echo", origin="http://bad.example") == 403
-    connect(server, "/ws/echo", origin="http://good.example").close()
+    with connect(server, "/ws/echo", origin="http://good.example") as socket:
+        socket.send("a")
+        assert socket.recv(WAIT_S) == "a"
     with Connection(server.address) as connection:
         assert connection.ask("GET", "/ws/echo").status == 400
         assert connection.ask("GET", "/").body == b"Hello, world!"

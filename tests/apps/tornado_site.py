@@ -42,6 +42,7 @@ class Base(tornado.web.RequestHandler):
         return self.get_query_argument("token", "")
 
     def on_connection_close(self) -> None:
+        super().on_connection_close()
         note(f"gone {self.token}")
 
 

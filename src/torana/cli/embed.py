@@ -30,7 +30,7 @@ def run(app: Any, **settings: Any) -> None:
     Returns when stopped as asked. Raises ``torana.base.errors.ToranaError``: a bad setting, an application that
     cannot be loaded, an address that cannot be bound.
     """
-    options = _alone("torana.run", gather(_said("torana.run", app, settings)))
+    options = _for(app, settings, _alone("torana.run", gather(_said("torana.run", app, settings))))
     if options.reload.is_on:
         if not isinstance(app, str):
             raise ConfigError("reload (torana.run): the application must be named, as in 'module:attribute'")
@@ -106,6 +106,13 @@ def _options_of(app: Any, settings: Mapping[str, Any]) -> RunOptions:
     if options.reload.is_on:
         raise ConfigError("reload (torana.Server): only torana.run and the command can reload")
     return replace(options, process=replace(options.process, pid_file=None))
+
+
+def _for(app: Any, settings: Mapping[str, Any], options: RunOptions) -> RunOptions:
+    """An object that is handed over stands in the place of all applications that a file or a variable names."""
+    if isinstance(app, str) or "mount" in settings:
+        return options
+    return replace(options, application=replace(options.application, mounts=()))
 
 
 def _alone(who: str, gathered: Gathered) -> RunOptions:

@@ -14,7 +14,9 @@ from torana.config.spelling import key_of, nearest
 from torana.gateway.options import ApplicationOptions, MountOptions
 
 #: A host as it can be asked for: a name, an IPv4 or a bracketed IPv6 address; RFC 1123 section 2.1, and underscores.
-_HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*|\[[0-9a-f:.]+\]", re.ASCII)
+_HOST = re.compile(
+    r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*|\[[0-9a-f:.]+\]", re.ASCII
+)
 #: Segments of a path that some readers of a path would take away.
 _UNSTEADY = re.compile(r"/(\.{0,2})(?=/|$)")
 _WEBSOCKET = "websocket"

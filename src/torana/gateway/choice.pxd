@@ -18,9 +18,7 @@ cdef class Choice(Gateway):
     cdef list _named
     cdef list _started
 
-    @cython.locals(gateway=Gateway)
     cpdef bint takes_conversations(self) except -1
-    @cython.locals(gateway=Gateway)
     cpdef bint takes_tunnels(self) except -1
     @cython.locals(gateway=Gateway)
     cpdef tick(self, double now_s)

@@ -60,16 +60,10 @@ class Choice(Gateway):
         self._started: list[Gateway] = []
 
     def takes_conversations(self) -> bool:
-        for _, gateway in self._named:
-            if gateway.takes_conversations():
-                return True
-        return False
+        return True in [gateway.takes_conversations() for _, gateway in self._named]
 
     def takes_tunnels(self) -> bool:
-        for _, gateway in self._named:
-            if gateway.takes_tunnels():
-                return True
-        return False
+        return True in [gateway.takes_tunnels() for _, gateway in self._named]
 
     def converse(self, duplex: Any) -> None:
         self.gateway_of(duplex.request).converse(duplex)
@@ -267,6 +261,7 @@ class Halves(Choice):
 
 def pattern_of(text: str) -> bytes:
     """A pattern of paths as a regular expression over decoded bytes."""
-    body, is_open = (text[:-1], True) if text.endswith("/*") else (text, False)
+    is_open = text.endswith("/*")
+    body = text[: len(text) - 1] if is_open else text
     parts = [re.escape(part.encode("utf-8")) for part in body.split("*")]
     return b"[^/]*".join(parts) + (b".*" if is_open else b"")

@@ -26,7 +26,9 @@ TOLD = {"asgi": ASGI3, "asgi3": ASGI3, "asgi2": ASGI2, "wsgi": WSGI, "aiohttp": 
 
 _ASGI3_NAMES = ("scope", "receive", "send")
 _WSGI_NAMES = (("environ", "env"), ("start_response", "start"))
-_FACTORY = re.compile(r"(create|make|get|build|init|new)_(\w+_)?(app|application|api|asgi|wsgi)(_\w+)?|(app|application)_factory")
+_FACTORY = re.compile(
+    r"(create|make|get|build|init|new)_(\w+_)?(app|application|api|asgi|wsgi)(_\w+)?|(app|application)_factory"
+)
 _DEEPEST = 4
 
 
@@ -125,11 +127,13 @@ def _makes_applications(kind: type) -> bool:
 def _examine_kind(application: Any, kind: Kind, depth: int) -> Verdict:
     """What its class says; some are a cover with the application inside."""
     if kind.product:
-        return Verdict("", f"it is {kind.what}", product=kind.product, inside=attribute(application, kind.inside or " "))
+        return Verdict(
+            "", f"it is {kind.what}", product=kind.product, inside=attribute(application, kind.inside or " ")
+        )
     if kind.inside and depth < _DEEPEST:
         inside = attribute(application, kind.inside)
         found = kind_of(inside)
-        if found is not None and found.interface or (kind.interface == WSGI and inside is not None):
+        if (found is not None and found.interface) or (kind.interface == WSGI and inside is not None):
             verdict = _examine(inside, depth + 1)
             return replace(verdict, why=f"it is {kind.what}: {verdict.why}", inside=verdict.inside or inside)
     return Verdict(kind.interface, f"it is {kind.what}")

@@ -1,4 +1,4 @@
-"""The WSGI and the ASGI application of a Django project, and whether they may share its requests without being asked to.
+"""The WSGI and the ASGI application of a Django project, and whether they may share its requests unasked.
 
 Channels needs ASGI, while Django's own HTTP is better off with WSGI: there a database connection belongs to a thread
 that lives on, so that CONN_MAX_AGE works. Where the ASGI application gives HTTP to Django unchanged, nobody can tell

@@ -126,7 +126,9 @@ def _from_directory(directory: str, interface: str) -> Found:
     return search(directory, interface)
 
 
-def _from_file(path: str, attribute: str | None, directory: str, how: str = "as told", interface: str = "auto") -> Found:
+def _from_file(
+    path: str, attribute: str | None, directory: str, how: str = "as told", interface: str = "auto"
+) -> Found:
     """A file as a module: its package is the chain of folders with an ``__init__.py`` above it."""
     path = os.path.normpath(os.path.join(directory, path))
     if not os.path.isfile(path):
@@ -157,7 +159,7 @@ def _from_notebook(path: str, directory: str, interface: str) -> Found:
         product = BOKEH
     if not product:
         raise LoadError(
-            f"{path} is a notebook that shows nothing by itself (no .servable()); to edit notebooks, run: torana jupyter"
+            f"{path} is a notebook that shows nothing by itself (no .servable()); to edit it, run: torana jupyter"
         )
     name = os.path.basename(path).removesuffix(".ipynb")
     return Found(name, None, os.path.dirname(path), "as told", product, path, f"a notebook that {product} shows")

@@ -55,7 +55,7 @@ class ServesItself(SystemExit):
 
     def __str__(self) -> str:
         return (
-            f"it serves by itself while it is imported ({self.call.name}), but here Torana is the server; {_GUARD}, and "
+            f"it serves by itself while it is imported ({self.call.name}), but Torana is the server; {_GUARD}, and "
             "leave the application, or an async factory that makes it, at the top level of the module"
         )
 
@@ -124,7 +124,9 @@ def _noticing(original: Callable[..., Any], entry: Entry) -> Callable[..., Any]:
         if _running_loop() is not watch.loop:
             raise ServesItself(call)
         where = call.place or "the application"
-        _log.warning("%s calls %s while it is imported: passed over, Torana is the server; %s", where, call.name, _GUARD)
+        _log.warning(
+            "%s calls %s while it is imported: passed over, Torana is the server; %s", where, call.name, _GUARD
+        )
 
     if entry.is_async:
 
@@ -133,6 +135,7 @@ def _noticing(original: Callable[..., Any], entry: Entry) -> Callable[..., Any]:
             if not passes_over():
                 return await original(*positional, **named)
             note(positional, named)
+            return None
 
         return later
 
@@ -193,21 +196,21 @@ def watched(what: str) -> Iterator[Noticed]:
         return
     watch = _Watch.current = _Watch()
     spy = _Spy(watch)
-    before, kept, log = _descriptors(), _Kept(), _log_as_is()
+    before, kept, log = _sockets(), _Kept(), _log_as_is()
     for name in [name for name in ENTRIES if name in sys.modules]:
         for entry in ENTRIES[name]:
             watch.patch(sys.modules[name], entry)
-    sys.meta_path.insert(0, spy)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, spy)
     try:
         yield watch.noticed
     finally:
         _Watch.current = None
         with contextlib.suppress(ValueError):
-            sys.meta_path.remove(spy)  # type: ignore[arg-type]
+            sys.meta_path.remove(spy)
         watch.unpatch()
         _put_log_back(log)
         kept.put_back(what)
-        watch.noticed.listening = _listening(_descriptors() - before)
+        watch.noticed.listening = _listening(_sockets() - before)
         for address in watch.noticed.listening:
             _log.warning(
                 "%s has opened %s for listening while it was imported: Torana knows nothing of it and does not close "
@@ -234,8 +237,8 @@ class _Kept:
                 signal.signal(number, handler)
         if taken:
             _log.warning(
-                "%s has set handlers for %s while it was imported: Torana's own stay; what shall happen at the end goes "
-                "into the application's shutdown (lifespan) or atexit", what, ", ".join(taken),
+                "%s has set handlers for %s while it was imported: Torana's own stay; what shall happen at the end "
+                "goes into the application's shutdown (lifespan) or atexit", what, ", ".join(taken),
             )  # fmt: skip
 
 
@@ -259,23 +262,29 @@ def _put_log_back(before: tuple[bool, list[logging.Handler], int]) -> None:
 # Sockets
 
 
-def _descriptors() -> set[int]:
+def _sockets() -> set[tuple[int, int]]:
+    """The descriptors that are sockets, each with what it stands for: a number may come again as another."""
+    numbers: list[int] = []
     for directory in ("/proc/self/fd", "/dev/fd"):
         with contextlib.suppress(OSError, ValueError):
-            return {int(name) for name in os.listdir(directory)}
-    return set()
-
-
-def _listening(descriptors: set[int]) -> list[str]:
-    """The addresses of those that are sockets that listen."""
-    found = []
-    for fd in sorted(descriptors):
+            numbers = [int(name) for name in os.listdir(directory)]
+            break
+    found = set()
+    for fd in numbers:
         with contextlib.suppress(OSError):
-            if not stat.S_ISSOCK(os.fstat(fd).st_mode):
-                continue
-            with socket.socket(fileno=os.dup(fd)) as sock:
-                if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                    found.append(_written(sock))
+            status = os.fstat(fd)
+            if stat.S_ISSOCK(status.st_mode):
+                found.add((fd, status.st_ino))
+    return found
+
+
+def _listening(sockets: set[tuple[int, int]]) -> list[str]:
+    """The addresses of those that listen."""
+    found = []
+    for fd, _ in sorted(sockets):
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(fd)) as sock:
+            if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                found.append(_written(sock))
     return found
 
 

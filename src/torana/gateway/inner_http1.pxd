@@ -4,6 +4,7 @@ from torana.exchange.carrier cimport Carrier, Speaker
 from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
 from torana.exchange.roles cimport Answerer
+from torana.gateway.readings cimport target_below
 from torana.wire.events cimport EndOfBody, RequestHead
 from torana.wire.http1.client cimport Interim, ResponseHead, ResponseReader, chunk, end, request_head
 
@@ -22,6 +23,7 @@ cdef class InnerExchange(Answerer):
     cdef public Carrier carrier
     cdef public int early_status
     cdef public bytes own_server
+    cdef public tuple prefixes
     cdef public bint is_over
     cdef public bint is_sent
     cdef object _tell_over
@@ -34,7 +36,7 @@ cdef class InnerExchange(Answerer):
     cdef bint _has_trailers
     cdef int _stops
 
-    @cython.locals(head=RequestHead, length=cython.longlong, fields=list, target=bytes, data=bytes)
+    @cython.locals(head=RequestHead, length=cython.longlong, fields=list, target=bytes, data=bytes, prefix=bytes)
     cpdef start(self, Request request, Response response)
     @cython.locals(request=Request, pipe=Pipe, data=bytes)
     cdef _push(self)

@@ -17,6 +17,7 @@ from torana.exchange.response import ApplicationError, ClientDisconnected, Respo
 from torana.exchange.roles import Answerer
 from torana.gateway.failure import log_failure, log_warning, plain
 from torana.gateway.handshake import agreed_fields, handshake_fields, is_handshake
+from torana.gateway.readings import target_below
 from torana.wire.events import NEED_DATA, EndOfBody, WireError
 from torana.wire.http1.client import NO_BODY, UNKNOWN, Interim, ResponseHead, ResponseReader, chunk, end, request_head
 
@@ -68,6 +69,8 @@ class InnerExchange(Answerer):
         self.early_status = 502
         #: A Server field of this value is not the application's own, and is left out.
         self.own_server: bytes | None = None
+        #: What is cut off the beginning of each target where it stands there, one after the other, percent-encoded.
+        self.prefixes: tuple[bytes, ...] = ()
         #: Nothing runs: ``start`` may be called.
         self.is_over = True
         #: All of the request was sent.
@@ -104,6 +107,8 @@ class InnerExchange(Answerer):
         if target[:1] != b"/" and target != b"*":
             # The authority of a whole URL has become the Host already.
             target = head.raw_path + b"?" + head.query if head.query else head.raw_path
+        for prefix in self.prefixes:
+            target = target_below(target, prefix)
         try:
             data = request_head(method, target, fields, length, upgrade)
         except WireError as error:

@@ -31,7 +31,7 @@ class Judged:
 
 
 def judge(application: Any, told: str = "auto", options: ApplicationOptions | None = None) -> Judged:
-    """What an object is; raises ``LoadError`` if that cannot be told. ``told``: as ``--interface`` or ``detect`` say."""
+    """What an object is; raises ``LoadError`` if that cannot be told. ``told``: as ``--interface`` or ``detect``."""
     if isinstance(application, Life):
         why = "an application that is made on the loop"
         return Judged(application, TOLD.get(told, told), getattr(application, "why", "") or why)

@@ -32,6 +32,7 @@ class Kind(NamedTuple):
 _BLUEPRINT = "a Flask blueprint, a part of an application; name the application itself"
 _ROUTER = "a router, a part of an application; name the application that includes it"
 _ENGINE = "wrap it as an application: app = socketio.{}(sio), and name that"
+_MCP = "an MCP server; name what it gives: app = server.{}()"
 _COMMAND = "a command-line program, not an application"
 
 #: (module, class) -> what its instances are; the most derived class that is known decides.
@@ -44,7 +45,7 @@ KNOWN: dict[tuple[str, str], Kind] = {
     ("gradio.routes", "App"): Kind("a Gradio application", ASGI3),
     ("gradio.blocks", "Blocks"): Kind("a Gradio demo", product="gradio"),
     ("dash.dash", "Dash"): Kind("a Dash application", product="dash", inside="server"),
-    ("streamlit.web.server.starlette.starlette_app", "App"): Kind("a Streamlit application", ASGI3, product="streamlit"),
+    ("streamlit.web.server.starlette.starlette_app", "App"): Kind("a Streamlit application", product="streamlit"),
     ("jupyter_server.serverapp", "ServerApp"): Kind("a Jupyter server", product="jupyter"),
     ("panel.viewable", "ServableMixin"): Kind("something that Panel shows", product="panel"),
     ("bokeh.application.application", "Application"): Kind("a Bokeh application", product="bokeh"),
@@ -79,7 +80,7 @@ REFUSED: dict[tuple[str, str], str] = {
     ("fastapi.routing", "APIRouter"): _ROUTER,
     ("litestar.router", "Router"): _ROUTER,
     ("robyn", "Robyn"): "a Robyn application, which only runs on its own server",
-    ("aiohttp.web_routedef", "RouteTableDef"): "a table of aiohttp routes; add it to an application: app.add_routes(..)",
+    ("aiohttp.web_routedef", "RouteTableDef"): "a table of aiohttp routes; give it to an application's add_routes()",
     ("aiohttp.web_urldispatcher", "UrlDispatcher"): "an aiohttp router; name the application it belongs to",
     ("aiohttp.web_runner", "BaseRunner"): "an aiohttp runner, which serves by itself; name its application",
     ("aiohttp.web_server", "Server"): "an aiohttp low-level server, which serves by itself; make a web.Application",
@@ -88,9 +89,9 @@ REFUSED: dict[tuple[str, str], str] = {
     ("engineio.base_server", "BaseServer"): "an Engine.IO server; wrap it: app = engineio.ASGIApp(eio) or WSGIApp(eio)",
     ("flask_socketio", "SocketIO"): "a Flask-SocketIO extension; name the Flask application that it was given",
     ("flask_sock", "Sock"): "a Flask-Sock extension; name the Flask application that it was given",
-    ("mcp.server.mcpserver.server", "MCPServer"): "an MCP server; name what it gives: app = server.streamable_http_app()",
-    ("mcp.server.fastmcp.server", "FastMCP"): "an MCP server; name what it gives: app = server.streamable_http_app()",
-    ("fastmcp.server.server", "FastMCP"): "an MCP server; name what it gives: app = server.http_app()",
+    ("mcp.server.mcpserver.server", "MCPServer"): _MCP.format("streamable_http_app"),
+    ("mcp.server.fastmcp.server", "FastMCP"): _MCP.format("streamable_http_app"),
+    ("fastmcp.server.server", "FastMCP"): _MCP.format("http_app"),
     ("mcp.server.lowlevel.server", "Server"): "an MCP server without a transport; wrap it in a streamable HTTP app",
     ("pyramid.config", "Configurator"): "a Pyramid configurator; name what it makes: app = config.make_wsgi_app()",
     ("ninja.main", "NinjaAPI"): "a part of a Django project's urls; name the project's asgi or wsgi module",

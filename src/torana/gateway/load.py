@@ -98,8 +98,8 @@ def host(found: Found, options: ApplicationOptions) -> Hosted:
 
 def unwrap(product: str, application: Any, options: ApplicationOptions | None = None) -> Hosted | None:
     """What a product's own module makes of an object of that product; None if there is nothing to unwrap it."""
-    module = _product(product)
-    return module.unwrap(application, options) if hasattr(module, "unwrap") else None
+    unwrapping = getattr(_product(product), "unwrap", None)
+    return None if unwrapping is None else unwrapping(application, options)
 
 
 def _product(name: str) -> ModuleType | None:

@@ -15,6 +15,11 @@ cpdef bint is_below(bytes path, bytes prefix) except -1
 
 cpdef bytes without(bytes path, bytes prefix)
 
+@cython.locals(rest=bytes)
+cpdef bytes target_below(bytes target, bytes prefix)
+
+cpdef bytes encoded(str path)
+
 @cython.locals(found=bytes, is_first=bint, name=bytes, value=bytes)
 cpdef bytes host_of(RequestHead head)
 

@@ -8,7 +8,7 @@ changed. RFC 3986 sections 3.3, 5.2.4 and 6.2.2; RFC 9110 section 7.2. Never her
 
 from __future__ import annotations
 
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 from torana.wire.events import RequestHead
 
@@ -60,6 +60,23 @@ def is_below(path: bytes, prefix: bytes) -> bool:
 def without(path: bytes, prefix: bytes) -> bytes:
     """What follows a prefix; the whole path if it does not lie below it."""
     return path[len(prefix) :] if prefix and is_below(path, prefix) else path
+
+
+def target_below(target: bytes, prefix: bytes) -> bytes:
+    """What follows an encoded prefix in a path and its query, for an application that knows no mount points; all of it
+    where the prefix does not stand.
+    """
+    if not target.startswith(prefix):
+        return target
+    rest = target[len(prefix) :]
+    if rest[:1] == b"/":
+        return rest
+    return b"/" + rest if rest == b"" or rest[:1] == b"?" else target
+
+
+def encoded(path: str) -> bytes:
+    """A path as it stands in most request lines (RFC 3986 section 3.3)."""
+    return quote(path, safe="/!$&'()*+,;=:@-._~").encode("ascii")
 
 
 def host_of(head: RequestHead) -> bytes:

@@ -62,8 +62,8 @@ def examine(text: str) -> Source:
         source.imports = set(source.top_imports)
         return source
     names = _imported(tree, source)
-    for node in _top_level(tree.body):
-        _note(node, source, names)
+    for statement in _top_level(tree.body):
+        _note(statement, source, names)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             source.calls.setdefault(_called(node.func, names), node.lineno)
@@ -156,7 +156,9 @@ def _assign(name: str, value: ast.expr, source: Source, names: dict[str, str]) -
     elif isinstance(value, ast.Constant) and isinstance(value.value, str):
         source.texts[name] = value.value
     elif isinstance(value, (ast.List, ast.Tuple)):
-        source.lists[name] = [each.value for each in value.elts if isinstance(each, ast.Constant)]
+        source.lists[name] = [
+            each.value for each in value.elts if isinstance(each, ast.Constant) and isinstance(each.value, str)
+        ]
 
 
 def _called(node: ast.expr, names: dict[str, str]) -> str:

@@ -82,7 +82,8 @@ def _is_spread(app: Any) -> bool:
 
 def within(application: Any) -> Iterator[Any]:
     """An application, and what it wraps and mounts; looks only at what objects hold, asks nothing of them."""
-    waiting, seen = [application], set()
+    waiting = [application]
+    seen: set[int] = set()
     while waiting and len(seen) < _MOST:
         each = waiting.pop(0)
         if id(each) in seen or type(each) in _PLAIN:

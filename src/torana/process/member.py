@@ -261,6 +261,8 @@ class Member:
         self._say(
             {
                 "say": "ready",
+                "found": application.found,
+                "why": application.why,
                 "policy": application.policy,
                 "policy_why": application.policy_why,
                 "application": application.name,

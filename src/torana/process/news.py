@@ -120,6 +120,7 @@ class News:
         supervisor = self._supervisor
         for address in supervisor.slots.addresses:
             logger.info("Listening on %s", address)
+        logger.info("Interface %s: %s (%s)", message.get("interface"), message.get("why"), message.get("found"))
         logger.info(
             "Serving %s (%s, %s, pid %d), workers: %d, the first is ready after %.0f ms",
             message.get("application"), message.get("interface"), message.get("loop"), supervisor.pid,

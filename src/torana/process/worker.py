@@ -290,6 +290,7 @@ def _announce(serving: Serving, application: Application, took_s: float) -> None
     name = type(asyncio.get_running_loop()).__module__.partition(".")[0]
     for address in serving.addresses:
         logger.info("Listening on %s", address)
+    logger.info("Interface %s: %s (%s)", application.interface, application.why, application.found)
     logger.info(
         "Serving %s (%s, %s, pid %d), ready after %.0f ms",
         application.name, application.interface, name, os.getpid(), took_s * 1000,

@@ -86,11 +86,9 @@ def given_application(candidate: Any, options: ApplicationOptions) -> Applicatio
         judged.application, judged.interface, type(candidate).__name__, "given as an object", judged.why,
         judged.policy, judged.policy_why,
     )  # fmt: skip
-    if not options.mounts:
-        return application
-    from torana.serve.several import load_several
+    from torana.serve.several import load_several, load_site
 
-    return load_several(options, _load_one, application)
+    return (load_several if options.mounts else load_site)(options, _load_one, application)
 
 
 def failed_application(text: str) -> Application:
@@ -101,7 +99,8 @@ def failed_application(text: str) -> Application:
 def foreseen(options: ApplicationOptions) -> tuple[str, str]:
     """The policy and its reason, as far as files tell before anything is imported; (ANY, "") otherwise."""
     keeping: list[tuple[str, str]] = []
-    for each in (options, *(mount.application for mount in options.mounts)):
+    root = (options,) if options.target or not options.mounts else ()
+    for each in (*root, *(mount.application for mount in options.mounts)):
         with contextlib.suppress(LoadError):
             keeping.append(KEEPING.get(find(each.target, each.app_dir, each.interface).product, (ANY, "")))
     return max(keeping, key=lambda each: POLICIES.index(each[0]), default=(ANY, ""))
@@ -132,6 +131,8 @@ def made(application: Application) -> Application:
             application = replace(application, policy=judged.policy, policy_why=judged.policy_why)
         if application.object.__class__ is MadeOnLoop:
             application = replace(application, interface=judged.interface, why=f"{application.why}; {judged.why}")
+    if application.parts:
+        application = replace(application, parts=tuple((where, made(each)) for where, each in application.parts))
     return application
 
 

@@ -34,15 +34,15 @@ def load_several(options: ApplicationOptions, load_one: Load, given: Application
     loaded: list[tuple[MountOptions, Application]] = []
     root = MountOptions(replace(options, mounts=()))
     if given is not None or options.target:
+        if any(not mount.path and not mount.hosts for mount in mounts):
+            raise LoadError("two applications are to be at /")
         mounts.insert(0, root)
     for mount in mounts:
-        if mount is root and given is not None:
-            loaded.append((mount, given))
-            continue
+        own = given if mount is root else None
         if loaded:
             _refuse_namesake(mount.application)
         try:
-            loaded.append((mount, load_site(mount.application, load_one)))
+            loaded.append((mount, load_site(mount.application, load_one, own)))
         except LoadError as error:
             raise LoadError(f"{mount.application.target} at {_where(mount)}: {error}") from error
     return _together(loaded)
@@ -51,26 +51,20 @@ def load_several(options: ApplicationOptions, load_one: Load, given: Application
 def _together(loaded: list[tuple[MountOptions, Application]]) -> Application:
     parts = [
         Part(
-            each.object,
-            each.interface,
-            each.name,
-            mount.hosts,
-            mount.path,
-            mount.root_path,
-            mount.lifespan,
+            each.object, each.interface, each.name, mount.hosts, mount.path, mount.root_path, mount.lifespan,
             mount.threads,
         )
         for mount, each in loaded
-    ]
+    ]  # fmt: skip
     strictest = max((each for _, each in loaded), key=lambda each: POLICIES.index(each.policy))
     return Application(
         Parts(tuple(parts)),
-        "+".join(dict.fromkeys(each.interface for _, each in loaded)),
+        "+".join(dict.fromkeys(word for _, each in loaded for word in each.interface.split("+"))),
         ", ".join(f"{each.name} at {_where(mount)}" for mount, each in loaded),
         f"{len(loaded)} applications",
         "each has its own",
         strictest.policy,
-        f"{strictest.name}: {strictest.policy_why}" if strictest.policy_why else "",
+        f"{strictest.policy_why} ({strictest.name})" if strictest.policy_why else "",
         tuple((_where(mount), each) for mount, each in loaded),
     )
 
@@ -81,7 +75,7 @@ def _where(mount: MountOptions) -> str:
 
 def _refuse_namesake(options: ApplicationOptions) -> None:
     """Python knows one module of a name: the second ``main`` would be the first."""
-    found = find(options.target, options.app_dir)
+    found = find(options.target, options.app_dir, options.interface)
     top = found.module.partition(".")[0]
     known = getattr(sys.modules.get(top), "__file__", None)
     if found.product or not known:
@@ -98,11 +92,13 @@ def _refuse_namesake(options: ApplicationOptions) -> None:
 # The two halves of one site
 
 
-def load_site(options: ApplicationOptions, load_one: Load) -> Application:
-    """One application, or a WSGI and an ASGI one that share the requests of a site."""
+def load_site(options: ApplicationOptions, load_one: Load, given: Application | None = None) -> Application:
+    """One application, or a WSGI and an ASGI one that share the requests of a site. ``given`` is loaded already."""
     if options.asgi_for or options.asgi_target:
-        return _pair(options, load_one)
-    found = find(options.target, options.app_dir)
+        return _pair(options, load_one, given)
+    if given is not None:
+        return given
+    found = find(options.target, options.app_dir, options.interface)
     halves = None if options.interface != "auto" or found.how == "as told" else halves_of(found.directory)
     if halves is None:
         return load_one(options)
@@ -115,11 +111,10 @@ def load_site(options: ApplicationOptions, load_one: Load) -> Application:
     return _halves(wsgi, asgi, _WEBSOCKET, found.how, why)
 
 
-def _pair(options: ApplicationOptions, load_one: Load) -> Application:
+def _pair(options: ApplicationOptions, load_one: Load, given: Application | None) -> Application:
     """Both applications; which is which, they tell themselves."""
-    alone = replace(options, asgi_for=(), asgi_target="")
     other = _other_half(options)
-    first = load_one(alone)
+    first = given or load_one(replace(options, asgi_for=(), asgi_target=""))
     second = load_one(other)
     wsgi, asgi = (first, second) if first.interface == WSGI else (second, first)
     if wsgi.interface != WSGI or asgi.interface not in (ASGI3, ASGI2):
@@ -138,6 +133,8 @@ def _halves(wsgi: Application, asgi: Application, asgi_for: tuple[str, ...], fou
         f"{wsgi.name} + {asgi.name}",
         found,
         why,
+        asgi.policy,
+        asgi.policy_why,
     )
 
 
@@ -146,7 +143,7 @@ def _other_half(options: ApplicationOptions) -> ApplicationOptions:
     alone = replace(options, asgi_for=(), asgi_target="", is_factory=False, interface="auto", arguments=())
     if options.asgi_target:
         return replace(alone, target=options.asgi_target)
-    found = find(options.target, options.app_dir)
+    found = find(options.target, options.app_dir, options.interface)
     halves = halves_of(found.directory)
     if halves is not None and found.module in (halves.wsgi.partition(":")[0], halves.asgi.partition(":")[0]):
         is_wsgi = found.module == halves.wsgi.partition(":")[0]

@@ -38,8 +38,8 @@ class Document:
     def find(self, name: str, **attributes: Any) -> str:
         """The id of the first model of a class with these attributes."""
         for key, model in self.models.items():
-            has = model["attributes"]
-            if model["name"].rpartition(".")[2] == name and all(has.get(at) == value for at, value in attributes.items()):
+            is_it = model["name"].rpartition(".")[2] == name
+            if is_it and all(model["attributes"].get(at) == value for at, value in attributes.items()):
                 return key
         raise AssertionError(f"no {name} with {attributes} in {self.models}")
 
@@ -107,9 +107,7 @@ def token_of(page: str) -> str:
 
 
 @contextlib.contextmanager
-def opened(
-    origin: str, path: str, query: str = "", *, page_origin: str = "", **said: Any
-) -> Iterator[Document]:
+def opened(origin: str, path: str, query: str = "", *, page_origin: str = "", **said: Any) -> Iterator[Document]:
     """The session of a page while the block runs; ``page_origin``: of a page that was not served here."""
     page = httpx.get(f"{origin}{path}?{query}", trust_env=False, timeout=WAIT_S, verify=said.get("ssl", True))
     assert page.status_code == 200, page.text

@@ -53,6 +53,9 @@ class Site:
         return "".join(filter(str.isalnum, self.app.title()))
 
 
+#: A session of Socket.IO is in the memory of one worker, and long polling asks for it with each request.
+STICKY = ("--affinity", "socketio")
+
 SITES = [
     Site("FastAPI", "fastapi_site:app", ("fastapi", "python_multipart")),
     Site("Starlette", "starlette_site:app", ("starlette", "python_multipart")),
@@ -64,11 +67,13 @@ SITES = [
     Site("Django Channels (in memory)", "django_site:channels", ("channels",), "channels", reach=Reach.WORKER),
     Site("Django Channels (Redis)", "django_site:channels", ("channels_redis",), "channels", reach=Reach.SERVER),
     Site("Flask", "flask_site:app", ("flask", "flask_sock")),
-    Site("Flask-SocketIO", "flask_socketio_site:app", ("flask_socketio", "flask_sock"), speech=Speech.SOCKETIO),
+    Site(
+        "Flask-SocketIO", "flask_socketio_site:app", ("flask_socketio", "flask_sock"), "", Speech.SOCKETIO, flags=STICKY
+    ),
     Site("Falcon (ASGI)", "falcon_asgi_site:app", ("falcon",), "falcon"),
     Site("aiohttp", "aiohttp_site:app", ("aiohttp",)),
     Site("Tornado", "tornado_site:app", ("tornado",)),
-    Site("python-socketio", "socketio_site:app", ("socketio", "starlette"), speech=Speech.SOCKETIO),
+    Site("python-socketio", "socketio_site:app", ("socketio", "starlette"), "", Speech.SOCKETIO, flags=STICKY),
     Site("Django (WSGI)", "django_site:wsgi", ("django",), "django", Speech.NOTHING),
     Site("Django (ASGI)", "django_site:asgi", ("django",), "django", Speech.NOTHING),
     Site("Bottle", "bottle_site:app", ("bottle",), speech=Speech.NOTHING),

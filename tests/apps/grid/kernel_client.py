@@ -6,6 +6,7 @@ Lives here: sending, receiving, waiting for an answer. Never here: what a kernel
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import struct
 import time
@@ -101,7 +102,7 @@ def _packed(parts: list[bytes]) -> bytes:
 def _unpacked(data: bytes) -> list[bytes]:
     (count,) = struct.unpack_from("<Q", data)
     offsets = struct.unpack_from(f"<{count}Q", data, 8)
-    return [data[start:end] for start, end in zip(offsets, offsets[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(offsets)]
 
 
 @contextlib.contextmanager

@@ -124,7 +124,7 @@ def opened(origin: str, query: str = "", session: str = "", **settings: Any) -> 
         client.get("/_stcore/health").raise_for_status()
         token = client.cookies[COOKIE]
         spoken = ["streamlit", token, *([session] if session else [])]
-        fields = {"Cookie": f"{COOKIE}={token}"}
+        fields = {"Cookie": "; ".join(f"{name}={value}" for name, value in client.cookies.items())}
         url = f"ws{origin.removeprefix('http')}/_stcore/stream"
         with connect(url, subprotocols=spoken, additional_headers=fields, proxy=None, max_size=None) as socket:
             assert socket.subprotocol == "streamlit"

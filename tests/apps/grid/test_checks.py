@@ -152,10 +152,22 @@ class ChecksWithWebSocket(Checks):
 
     @pytest.mark.grid(check="WebSocket")
     def test_websocket(self, served: Served) -> None:
-        if served.site.speech is Speech.ECHO:
-            talk(served)
-        else:
-            talk_events(served, ["websocket"])
+        talk(served)
+
+
+class ChecksWithSocketIO(Checks):
+    """And one that speaks Socket.IO, with each of its sessions in one of the workers."""
+
+    @pytest.mark.grid(check="WebSocket")
+    @pytest.mark.parametrize("transports", [["websocket"], ["polling", "websocket"]], ids="-".join)
+    def test_websocket(self, served: Served, transports: list[str]) -> None:
+        for _ in range(5):
+            talk_events(served, transports)
+
+    @pytest.mark.grid(check="long polling")
+    def test_long_polling(self, served: Served) -> None:
+        for _ in range(5):
+            talk_events(served, ["polling"])
 
 
 class ChecksWithLayer(ChecksWithWebSocket):
@@ -187,7 +199,7 @@ def checks_for(site: Site) -> type[Checks]:
     """What it has to pass."""
     if site.reach is not Reach.NOWHERE:
         return ChecksWithLayer
-    return Checks if site.speech is Speech.NOTHING else ChecksWithWebSocket
+    return {Speech.NOTHING: Checks, Speech.ECHO: ChecksWithWebSocket, Speech.SOCKETIO: ChecksWithSocketIO}[site.speech]
 
 
 # A class for each, so that xdist starts each site once (--dist loadscope).

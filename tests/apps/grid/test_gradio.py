@@ -11,17 +11,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-pytest.importorskip("gradio")
-gradio_client = pytest.importorskip("gradio_client")
-
-import httpx
-
+from tests.apps.grid.chromium import WORKERS, workers
 from tests.apps.grid.serving import SITES_FOLDER, let_go_on, pipe_at
 from tests.support.load import loading
 from tests.support.server import Server, running
 from tests.support.supervised import ready_workers, send
+
+pytest.importorskip("gradio")
+gradio_client = pytest.importorskip("gradio_client")
 
 pytestmark = [
     pytest.mark.grid(app="Gradio"),
@@ -218,3 +218,21 @@ def test_restart_under_load(place: Path, token: str) -> None:
         assert not tally.failures, tally.describe()
         assert tally.by_worker.keys() - old
         assert "Traceback" not in server.log_since(mark)
+
+
+@pytest.mark.grid(check="four workers")
+def test_sessions_find_their_worker(place: Path, token: str) -> None:
+    """Gradio's client opens a connection for each request: what it joins, what it then listens to."""
+    script = str(SITES_FOLDER / "gradio_page.py")
+    with serving(place, script, *workers(WORKERS[1], "gradio"), "--preload") as server:
+        server.wait_for_log("All workers", 60.0)
+        with client_of(server.origin, place) as first, client_of(server.origin, place) as second:
+            for number in range(1, 7):
+                for client in (first, second):
+                    assert client.predict(api_name="/count").startswith(f"count: {number},")
+            with pipe_at(place, token) as pipe:
+                job = first.submit(token, api_name="/pieces")
+                assert next(job) == "first\n"
+                let_go_on(pipe)
+                job.result(WAIT_S)
+                assert job.outputs()[-1] == "first\nsecond\n"

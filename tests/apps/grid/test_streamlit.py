@@ -9,19 +9,19 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
-pytest.importorskip("streamlit")
-
-import httpx
-
 from tests.apps.conftest import Loopback
+from tests.apps.grid.chromium import WORKERS, workers
 from tests.apps.grid.serving import SITES_FOLDER, let_go_on, pipe_at
 from tests.apps.grid.streamlit_client import COOKIE, Page, opened
 from tests.support.load import loading
 from tests.support.raw import Connection
 from tests.support.server import Server, running
 from tests.support.supervised import ready_workers, send
+
+pytest.importorskip("streamlit")
 
 pytestmark = [
     pytest.mark.grid(app="Streamlit"),
@@ -195,3 +195,24 @@ def test_restart_under_load(place: Path) -> None:
                 assert int(page.said("process: ")) not in old
         assert not load.tally.failures, load.tally.describe()
         assert "Traceback" not in server.log_since(mark)
+
+
+@pytest.mark.grid(check="four workers")
+@pytest.mark.parametrize("affinity", ["streamlit", "cookie"])
+def test_uploads_find_their_worker(place: Path, affinity: str) -> None:
+    """Each request on a connection of its own: the WebSocket, which has the session, and the upload that it awaits."""
+    flags = workers(WORKERS[1], affinity)
+    script = str(SITES_FOLDER / "streamlit_page.py")
+    with running(script, *flags, environment={"GRID_PLACE": str(place)}, cwd=place) as server:
+        server.wait_for_log("All workers")
+        processes = set()
+        for number in range(12):
+            with opened(server.origin, limits=httpx.Limits(max_keepalive_connections=0)) as page:
+                page.run()
+                processes.add(page.said("process: "))
+                content = bytes([number]) * 1000
+                assert page.upload("File", "small.bin", content).status_code == 204
+                page.run()
+                assert f"upload: small.bin 1000 {hashlib.sha256(content).hexdigest()}" in page.texts
+        # The preset knows those without a cookie by their address, and all of these have the same one.
+        assert len(processes) > 1 or affinity == "streamlit"

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("streamlit")
-
 from tests.apps.conftest import Loopback
 from tests.apps.grid.chromium import WORKERS, chromium, opened_page, workers
 from tests.apps.grid.serving import SITES_FOLDER
 from tests.support.server import Server, running
+
+pytest.importorskip("streamlit")
 
 pytestmark = pytest.mark.grid(app="Streamlit", check="browser")
 

@@ -60,6 +60,13 @@ def test_run_is_the_command_without_a_name(ran: list[tuple[str, RunOptions]], ar
     assert options.net.listen.binds == ("127.0.0.1:9000",)
 
 
+def test_all_behind_two_dashes_is_the_programs(ran: list[tuple[str, RunOptions]]) -> None:
+    assert cli.invoke(["main.py", "--app-args", "first", "--port", "9000", "--", "--port", "1", "--", "last"]) == 0
+    ((_, options),) = ran
+    assert options.application.arguments == ("first", "--port", "1", "--", "last")
+    assert options.net.listen.binds == ("127.0.0.1:9000",)
+
+
 def test_nothing_at_all_runs_what_the_directory_holds(ran: list[tuple[str, RunOptions]]) -> None:
     assert cli.invoke([]) == 0
     assert ran[0][1].application.target == ""

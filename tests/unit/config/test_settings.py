@@ -25,6 +25,7 @@ from torana.process.options import RunOptions
 WITHOUT_SETTING = {
     "net.listen.tls.alpn": "follows from --http",
     "gateway.is_multiprocess": "follows from the number of workers",
+    "gateway.mount": "follows from mount",
     "serve.timeouts.idle_linger_s": "what keeps a retirement from losing a request (RFC 9112 section 9.5)",
     "process.is_supervised": "follows from workers and from what only a supervisor can do",
     "process.max_requests_jitter": "each worker draws its own; one process has it in max_requests",
@@ -98,6 +99,7 @@ EXAMPLES = {
     "text": "some", "path": ".", "integer": "7", "duration": "7", "size": "777k", "mode": "027", "address": "fd:7",
     "network": "10.0.0.7", "field": "X-A: b", "mount point": "/seven", "certificate": "a.pem:b.pem",
     "hooks": "on_exit=site:goodbye", "service": "jobs=run them", "socket": "/run/x.ctl",
+    "application": "/api=api:app", "purpose": "/sse/*",
 }  # fmt: skip
 
 

@@ -10,12 +10,14 @@ import pytest
 from torana.base.errors import LoadError
 from torana.exchange.roles import Gateway
 from torana.gateway.choice import Halves, Refusal, Several, pattern_of
-from torana.gateway.readings import host_name, is_below, is_plain, readings, without
+from torana.gateway.readings import encoded, host_name, is_below, is_plain, readings, target_below, without
 from torana.wire.events import RequestHead
 
 
 class Named(Gateway):
-    def __init__(self, name: str, notes: list[str] | None = None, *, refuses: str = "", converses: bool = False) -> None:
+    def __init__(
+        self, name: str, notes: list[str] | None = None, *, refuses: str = "", converses: bool = False
+    ) -> None:
         self.name = name
         self.notes = [] if notes is None else notes
         self.refuses = refuses
@@ -276,7 +278,9 @@ def halves(*asgi_for: str) -> Halves:
     return Halves(("wsgi", Named("wsgi")), ("asgi", Named("asgi")), asgi_for)
 
 
-def half(gateway: Gateway, target: bytes, upgrade: bytes | None = None, method: str = "GET", version: str = "1.1") -> Any:
+def half(
+    gateway: Gateway, target: bytes, upgrade: bytes | None = None, method: str = "GET", version: str = "1.1"
+) -> Any:
     asked = Asked(target, upgrade=upgrade)
     asked.head.method, asked.head.version = method, version
     found: Any = gateway.gateway_of(asked)
@@ -397,9 +401,7 @@ def test_one_that_fails_does_not_stop_the_others(step: str, caplog: pytest.LogCa
     assert f"a {step}" in notes
     assert f"b {step}" in notes
     assert {"a shutdown", "b shutdown"} <= set(notes)
-    assert [record.getMessage() for record in caplog.records] == [
-        f"A step in an application's life failed: {step}"
-    ] * 2
+    assert [record.getMessage() for record in caplog.records] == [f"A step in an application's life failed: {step}"] * 2
 
 
 def test_goodbyes_are_said_at_the_same_time() -> None:
@@ -420,3 +422,9 @@ def test_goodbyes_are_said_at_the_same_time() -> None:
         assert both.n_waiting == 0
 
     asyncio.run(meet())
+
+
+def test_targets_of_applications_that_know_no_mount_points() -> None:
+    cases = {b"/a/b?c": b"/b?c", b"/a": b"/", b"/a?b": b"/?b", b"/a/": b"/", b"/ab": b"/ab", b"/": b"/", b"*": b"*"}
+    assert {target: target_below(target, b"/a") for target in cases} == cases
+    assert encoded("/größe/a b") == b"/gr%C3%B6%C3%9Fe/a%20b"

@@ -218,7 +218,10 @@ def of_module(module: str, name: str) -> Any:
 
 @pytest.mark.parametrize(
     ("application", "interface"),
-    [(of_module("aiohttp.web_app", "Application"), "aiohttp"), (of_module("tornado.httputil", "HTTPServerConnectionDelegate"), "tornado")],
+    [
+        (of_module("aiohttp.web_app", "Application"), "aiohttp"),
+        (of_module("tornado.httputil", "HTTPServerConnectionDelegate"), "tornado"),
+    ],
 )
 def test_the_class_comes_before_the_shape(application: Any, interface: str) -> None:
     assert detect(application) == interface

@@ -239,7 +239,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "blueprint of Flask": (refused("flask", "Blueprint", "b", __name__), "a Flask blueprint"),
     "blueprint of Quart": (refused("quart", "Blueprint", "b", __name__), "a Quart blueprint"),
     "router of FastAPI": (refused("fastapi", "APIRouter"), "the application that includes it"),
-    "table of routes": (refused("aiohttp.web", "RouteTableDef"), "app.add_routes"),
+    "table of routes": (refused("aiohttp.web", "RouteTableDef"), "add_routes()"),
     "router of aiohttp": (refused("aiohttp.web", "UrlDispatcher"), "application it belongs to"),
     "asynchronous Socket.IO": (
         lambda: pytest.importorskip("socketio").AsyncServer(async_mode="asgi"),

@@ -28,7 +28,10 @@ PRODUCTS: dict[str, tuple[str, str]] = {
     "Streamlit script": (STREAMLIT, "streamlit"),
     "Streamlit from": ("from streamlit import title\ntitle('x')\n", "streamlit"),
     "Streamlit within a branch": ("try:\n    import streamlit as st\nexcept ImportError:\n    raise\n", "streamlit"),
-    "Streamlit within a function": ("def main():\n    import streamlit\n    streamlit.title('x')\nmain()\n", "streamlit"),
+    "Streamlit within a function": (
+        "def main():\n    import streamlit\n    streamlit.title('x')\nmain()\n",
+        "streamlit",
+    ),
     "Streamlit's own application": ("import streamlit as st\napp = st.App('page.py')\n", ""),
     "Streamlit's own application from": ("from streamlit.starlette import App\napp = App('page.py')\n", ""),
     "Streamlit beside FastAPI": ("import streamlit\nfrom fastapi import FastAPI\napp = FastAPI()\n", ""),
@@ -40,7 +43,10 @@ PRODUCTS: dict[str, tuple[str, str]] = {
         "from flask import Flask\ndef create_app():\n    import streamlit\n    return Flask(__name__)\n",
         "",
     ),
-    "a lazy import beside an application": ("import flask\napp = flask.Flask('x')\ndef f():\n    import streamlit\n", ""),
+    "a lazy import beside an application": (
+        "import flask\napp = flask.Flask('x')\ndef f():\n    import streamlit\n",
+        "",
+    ),
     "a framework in the main guard only": (
         STREAMLIT + "if __name__ == '__main__':\n    from fastapi import FastAPI\n    app = FastAPI()\n",
         "streamlit",
@@ -87,7 +93,9 @@ def test_a_name_that_is_given_is_what_is_meant_but_gradio_is_imported_with_care(
     assert (found.product, found.attribute) == ("gradio", "demo")
 
 
-@pytest.mark.parametrize(("interface", "product"), [("asgi", ""), ("wsgi", ""), ("gradio", "gradio"), ("auto", "streamlit")])
+@pytest.mark.parametrize(
+    ("interface", "product"), [("asgi", ""), ("wsgi", ""), ("gradio", "gradio"), ("auto", "streamlit")]
+)
 def test_interface_decides_over_what_a_file_looks_like(place: Path, interface: str, product: str) -> None:
     write(place, {"page": STREAMLIT})
     assert find("page.py", interface=interface).product == product

@@ -265,7 +265,9 @@ def test_signal_handlers_are_put_back_when_the_import_fails(place: Path) -> None
 
 
 def test_a_log_that_is_turned_off_is_turned_on_again(place: Path) -> None:
-    text = "import logging.config\nlogging.config.dictConfig({'version': 1})\nasync def app(scope, receive, send): ...\n"
+    text = (
+        "import logging.config\nlogging.config.dictConfig({'version': 1})\nasync def app(scope, receive, send): ...\n"
+    )
     log = logging.getLogger("torana")
     try:
         loaded(place, text)

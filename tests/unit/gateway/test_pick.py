@@ -43,7 +43,9 @@ def named(place: Path, text: str, **options: Any) -> str:
 
 
 PICKED: dict[str, tuple[str, str]] = {
-    "a usual name that is no application is passed over": ("class Api: ...\napi = Api()\n" + ASGI.format("wsgi_app"), "wsgi_app"),
+    "a usual name that is no application is passed over": (
+        "class Api: ...\napi = Api()\n" + ASGI.format("wsgi_app"), "wsgi_app",
+    ),
     "a usual name before an unusual one": (KNOWN + "other = Site('other')\napp = Site('app')\n", "app"),
     "the only one, under whatever name": (KNOWN + "site = Site('site')\nagain = site\n", "site"),
     "the one that holds the other": (KNOWN + "inner = Site('inner')\nouter = Site('outer', inner)\n", "outer"),

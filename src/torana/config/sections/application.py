@@ -56,8 +56,8 @@ APPLICATION = table(
     Setting(
         "asgi_for",
         many(asgi_purpose()),
-        "What the ASGI application of a site answers, while its WSGI application answers the rest on threads: websocket, "
-        "or paths such as /sse/*.",
+        "What the ASGI application of a site answers, while its WSGI application answers the rest on threads: "
+        "websocket, or paths such as /sse/*.",
         fills="application.asgi_for",
     ),
     Setting(

@@ -32,7 +32,6 @@ cdef class InnerConnection(Pipe):
     cdef public object task
     cdef object _loop
 
-    cpdef open(self)
     cpdef bint is_ready(self) except -1
     cpdef left(self)
     cpdef resumed(self)
@@ -48,3 +47,4 @@ cdef class Call(InnerExchange):
 
     cpdef begin(self, Request request, Response response, double limit_s)
     cpdef end_with(self, int status)
+    cpdef bint is_left_open(self) except -1

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from torana.exchange.request import Request
 from torana.exchange.response import Response
 from torana.gateway.aiohttp.goodbye import Frames, goodbye
+from torana.gateway.failure import log_warning
 from torana.gateway.inner_http1 import InnerExchange, Pipe
 from torana.wire.http1.client import ResponseReader
 
@@ -134,6 +135,7 @@ class InnerConnection(Pipe):
         self.exchange = Call(self, self._over, ResponseReader())
         self.exchange.own_server = gateway.own_server
         self.exchange.early_status = 500
+        self.exchange.prefixes = gateway.prefixes
         #: When it last became idle, by the gateway's clock.
         self.since = 0.0
         self.is_writing_paused = False
@@ -275,6 +277,20 @@ class Call(InnerExchange):
         """Answer this, or cut what has begun, and cancel the handler."""
         self.fail(status)
         self.connection.cancel()
+
+    def is_left_open(self) -> bool:
+        """Whether the handler has ended without completing its answer, such as one shorter than its length.
+
+        aiohttp does not mind, and waits for the next request.
+        """
+        return self.carrier is None and not self.is_over and self.connection.is_ready()
+
+    def complain(self) -> None:
+        """Say so, and cut the answer."""
+        request = self.request
+        if request is not None:
+            log_warning("The application ended without completing its response", request.head)
+            self.fail(500)
 
     # A WebSocket
 

@@ -10,6 +10,7 @@ cdef class AiohttpGateway(Gateway):
     cdef public object app
     cdef public object options
     cdef public bytes own_server
+    cdef public tuple prefixes
     cdef public set calls
     cdef set _leaving
     cdef dict _idle

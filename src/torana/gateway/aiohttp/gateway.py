@@ -23,6 +23,7 @@ from torana.gateway.aiohttp.connection import Call, InnerConnection
 from torana.gateway.aiohttp.watch import Watch
 from torana.gateway.failure import ErrorPage
 from torana.gateway.options import GatewayOptions
+from torana.gateway.readings import encoded
 
 _log = logging.getLogger("torana.lifespan")
 
@@ -55,6 +56,8 @@ class AiohttpGateway(Gateway):
         self.options = options
         #: aiohttp's name for itself, which the server in front leaves to its own settings.
         self.own_server = http.SERVER_SOFTWARE.encode("latin-1")
+        #: aiohttp's paths begin behind the mount point: it knows nothing of such.
+        self.prefixes = tuple(encoded(path) for path in (options.root_path, options.mount) if path)
         self.calls: set[Call] = set()
         self._leaving: set[InnerConnection] = set()
         self._idle: dict[Any, list[InnerConnection]] = {}
@@ -124,6 +127,8 @@ class AiohttpGateway(Gateway):
         self._now = now_s
         if self._idle:
             self._forget(now_s - _IDLE_S)
+        for call in [call for call in self.calls if call.is_left_open()]:
+            call.complain()
         if self._watch is not None:
             self._watch.look(now_s)
 

@@ -60,7 +60,8 @@ class BokehLife(Life):
             except SystemExit as error:
                 raise LoadError(f"{self._path} is not served: the reason is above") from error
             except Exception as error:
-                raise LoadError(f"{self._path} cannot be served: {str(error).strip() or type(error).__name__}") from error
+                reason = str(error).strip() or type(error).__name__
+                raise LoadError(f"{self._path} cannot be served: {reason}") from error
         self._server.start()
         application = applications[0]
         for path in sorted(application.app_paths):
@@ -82,7 +83,7 @@ def _serve(command: Any, arguments: list[str], place: Place) -> Any:
     """What the command would run until it is stopped."""
     made: list[Any] = []
 
-    class Serve(command):  # type: ignore[misc]
+    class Serve(command):
         def invoke(self, args: Namespace) -> None:
             _refuse(args)
             super().invoke(args)

@@ -78,7 +78,7 @@ def _extension(kind: str) -> Any:
 
 
 class JupyterLife(Life):
-    """``arguments``: as they would follow ``jupyter lab``. ``directory``: where its files are, "" if nobody has said."""
+    """``arguments``: as they would follow ``jupyter lab``. ``directory``: of its files, "" if nobody has said."""
 
     def __init__(self, kind: str, arguments: tuple[str, ...], directory: str) -> None:
         self._kind = kind
@@ -117,9 +117,7 @@ class JupyterLife(Life):
             app = extension.make_serverapp(**{_ENABLED: enabled})
             app.aliases.update(extension.aliases)
         _take_over(app, self.place, self._directory)
-        app.initialize(
-            argv=self._arguments, find_extensions=finds_others, new_httpserver=False, starter_extension=name
-        )
+        app.initialize(argv=self._arguments, find_extensions=finds_others, new_httpserver=False, starter_extension=name)
         return app
 
     async def ready(self) -> None:

@@ -32,7 +32,7 @@ _UNHEEDED: Final = frozenset({"port", "address", "loop", "show", "start", "verbo
 def host(found: Found, options: ApplicationOptions) -> Hosted:
     """A Panel server that is made when ours starts."""
     import panel.command.serve as command  # here: what is not installed is said before anything starts
-    import panel.io.server  # it puts Panel's handlers in the place of Bokeh's
+    import panel.io.server  # noqa: F401  it puts Panel's handlers in the place of Bokeh's
 
     life: BokehLife
     if found.path.endswith(".py") and ".servable" not in read(found.path).calls:

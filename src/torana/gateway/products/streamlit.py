@@ -64,19 +64,21 @@ def unwrap(application: Any, options: ApplicationOptions | None = None) -> Hoste
 
 
 def _app_class() -> Any:
-    """``st.App``, or None before 1.57; raises ``LoadError`` for versions that cannot be hosted."""
+    """``st.App``, or None before 1.57, when a server of Tornado's made what we need; raises ``LoadError`` when nothing
+    does.
+    """
     import streamlit
 
     found = getattr(streamlit, "App", None)
-    if found is None and not hasattr(_server_class(), "_create_app"):
+    if found is None and not hasattr(_server_module(), "start_listening"):
         raise LoadError(f"Streamlit {streamlit.__version__} cannot be hosted: st.App came with 1.57; install that")
     return found
 
 
-def _server_class() -> Any:
-    from streamlit.web.server import Server
+def _server_module() -> Any:
+    from streamlit.web.server import server
 
-    return Server
+    return server
 
 
 def _prepare(script: str, options: ApplicationOptions) -> None:
@@ -180,21 +182,23 @@ def _secured(cookie: bytes) -> bytes:
 
 
 class _OldStreamlit(Life):
-    """Streamlit before 1.57: a Tornado application, and a runtime to be started beside it."""
+    """Streamlit before 1.57, whose server makes a Tornado application and listens: all but the last."""
 
     def __init__(self, script: str) -> None:
         self._script = script
         self._server: Any = None
 
     async def startup(self) -> Any:
-        from streamlit.web import bootstrap
-
-        self._server = _server_class()(self._script, False)
-        application = self._server._create_app()
-        await self._server._runtime.start()
-        prepare = getattr(bootstrap, "_on_server_start", None)
-        del prepare
-        return application
+        module, made = _server_module(), []
+        self._server = module.Server(self._script, False)
+        listening, module.start_listening = module.start_listening, made.append
+        try:
+            await self._server.start()
+        finally:
+            module.start_listening = listening
+        if not made:
+            raise LoadError("Streamlit's server did not give its application; install Streamlit 1.57 or later")
+        return made[0]
 
     async def shutdown(self) -> None:
-        self._server._runtime.stop()
+        self._server.stop()

@@ -17,7 +17,7 @@ from torana.exchange.request import Request
 from torana.exchange.response import ApplicationError, ClientDisconnected, Response
 from torana.exchange.roles import Answerer
 from torana.exchange.states import CUT, IDLE
-from torana.gateway.failure import internal_error, log_failure, log_warning, plain
+from torana.gateway.failure import internal_error, log_warning, plain
 from torana.gateway.handshake import agreed_fields, is_handshake
 from torana.gateway.tornado.peer import Peer
 from torana.gateway.tornado.stream import Stream, running_task
@@ -176,8 +176,7 @@ class Answer(Answerer):
         head = request.head
         if not is_handshake(head):
             raise ApplicationError("101 (Switching Protocols) to a request that did not ask for WebSocket")
-        gateway = self.gateway
-        stream = Stream(gateway.streams, gateway.loop, gateway.done, Peer(request.endpoints))
+        stream = Stream(self.gateway, Peer(request.endpoints))
         self.is_finished = self._is_upgraded = True
         self._close_callback = None
         handler = self._handler
@@ -226,7 +225,8 @@ class Answer(Answerer):
 
     def _break_off(self, error: BaseException) -> None:
         """The handler contradicts itself: answer 500, or cut what has begun."""
-        log_failure(error, self.request.head)
+        # The traceback is Tornado's to log: it is raised in the handler.
+        log_warning(f"The answer is broken off ({error})", self.request.head)
         self._answer(500, internal_error(error, self.gateway.error_page))
 
     def _answer(self, status: int, page: Any) -> None:

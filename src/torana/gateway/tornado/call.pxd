@@ -24,6 +24,7 @@ cdef class Call(Answer):
     cpdef bint is_client_awaited(self) except -1
     cpdef _start(self)
     cpdef _deliver(self)
+    cdef _finish_delegate(self)
     cdef bint _is_too_large(self) except -1
     cdef bint _wait(self, object awaited) except -1
     cpdef _waited(self, object future)

@@ -64,9 +64,7 @@ class Call(Answer):
 
     def give_up(self, status: int) -> None:
         """Cancel the handler, and answer in its place or cut what it has begun."""
-        task = self.gateway.tasks.of(self.handler())
-        if task is not None:
-            task.cancel()
+        self.gateway.tasks.cancel(self.handler())
         self._answer(status, plain(status))
 
     def handler(self) -> Any:
@@ -106,6 +104,9 @@ class Call(Answer):
     def _deliver(self) -> None:
         """Hand on what has arrived, until the delegate has enough for now or nothing is left."""
         request = self.request
+        if request.head.method == "CONNECT" and not self.is_finished and not self._is_delivered:
+            # What comes behind a handshake is not its body (RFC 8441 section 5).
+            self._finish_delegate()
         while not self.is_finished and not self._is_delivered:
             if self._is_too_large():
                 log_warning("The body is larger than the handler allows", request.head)
@@ -116,12 +117,20 @@ class Call(Answer):
                 if awaited is not None and self._wait(awaited):
                     return
             elif request.is_ended:
-                self._is_delivered = True
-                self._delegate.finish()
+                self._finish_delegate()
             else:
                 request.channel.want_body()
                 if not request.buffered and not request.is_ended:
                     return
+
+    def _finish_delegate(self) -> None:
+        self._is_delivered = True
+        try:
+            self._delegate.finish()
+        except BaseException:
+            # Tornado has it told of the end then, as after any other failure.
+            self._is_delivered = False
+            raise
 
     def _is_too_large(self) -> bool:
         most = self._most_body

@@ -6,7 +6,7 @@ cdef int _NOTHING, _BYTES, _DELIMITER, _PATTERN, _CLOSE
 cdef Py_ssize_t _READ_AHEAD, _SMALL_BYTES
 
 cdef class Stream(Speaker):
-    cdef set _streams
+    cdef object _gateway
     cdef object _loop
     cdef object _done
     cdef object _peer
@@ -19,6 +19,7 @@ cdef class Stream(Speaker):
     cdef Py_ssize_t _size
     cdef bint _is_reading
     cdef bint _is_closed
+    cdef bint _is_settled
     cdef object _reader
     cdef int _wants
     cdef Py_ssize_t _count

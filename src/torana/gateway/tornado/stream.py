@@ -10,7 +10,7 @@ import asyncio
 import re
 import sys
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tornado.ioloop import IOLoop
 from tornado.iostream import StreamBufferFullError, StreamClosedError, UnsatisfiableReadError
@@ -18,6 +18,9 @@ from tornado.iostream import StreamBufferFullError, StreamClosedError, Unsatisfi
 from torana.exchange.carrier import Carrier, Speaker
 from torana.gateway.failure import logger
 from torana.gateway.tornado.peer import Peer
+
+if TYPE_CHECKING:
+    from torana.gateway.tornado.gateway import TornadoGateway
 
 #: Taken in while nobody reads; bytes.
 _READ_AHEAD = 64 * 1024
@@ -40,11 +43,11 @@ _GOING_AWAY = 1001
 class Stream(Speaker):
     """On the loop's thread, like everything of Tornado's."""
 
-    def __init__(self, streams: set[Stream], loop: Any, done: Any, peer: Peer) -> None:
-        """``streams``: whose member it is until all is over. ``done``: a future that is."""
-        self._streams = streams
-        self._loop = loop
-        self._done = done
+    def __init__(self, gateway: TornadoGateway, peer: Peer) -> None:
+        self._gateway = gateway
+        self._loop = gateway.loop
+        #: A future that is.
+        self._done = gateway.done
         self._peer = peer
         self._carrier: Carrier | None = None
         self._handler: Any = None
@@ -57,6 +60,7 @@ class Stream(Speaker):
         self._size = 0
         self._is_reading = True
         self._is_closed = False
+        self._is_settled = False
         self._reader: Any = None
         self._wants = _NOTHING
         self._count = 0
@@ -75,7 +79,7 @@ class Stream(Speaker):
     def carried_by(self, carrier: Carrier) -> None:
         """The exchange was upgraded."""
         self._carrier = carrier
-        self._streams.add(self)
+        self._gateway.streams.add(self)
 
     def belongs_to(self, handler: Any, task: Any) -> None:
         """Who has detached it: a handler that can close it in its own way, and the task that this happened in."""
@@ -114,6 +118,7 @@ class Stream(Speaker):
             self._carrier.cut()
             self._end(is_lost=True)
         elif self._task is not None:
+            self._gateway.tasks.cancel(self._handler)
             self._task.cancel()
 
     def is_over(self) -> bool:
@@ -339,7 +344,6 @@ class Stream(Speaker):
 
     def _end(self, is_lost: bool) -> None:
         self._is_closed = True
-        self._handler = None
         reader = self._reader
         if reader is not None:
             if self._wants == _CLOSE and self.error is None and not reader.done():
@@ -373,8 +377,10 @@ class Stream(Speaker):
         self._settle()
 
     def _settle(self) -> None:
-        if self._is_closed and self._task is None and self in self._streams:
-            self._streams.discard(self)
+        if self._is_closed and self._task is None and not self._is_settled:
+            self._is_settled = True
+            self._handler = None
+            self._gateway.streams.discard(self)
             if self._carrier is not None:
                 self._carrier.settled()
 

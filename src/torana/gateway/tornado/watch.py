@@ -7,7 +7,6 @@ is sent begins it anew. All on the loop's thread, about once a second. Never her
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Any
 
 from torana.exchange.states import CUT
@@ -26,26 +25,39 @@ _FRESH_S = 0.05
 
 
 class Tasks:
-    """Tornado keeps no word of the task that a handler runs in, so it is looked for when it is wanted, by its frame."""
+    """Tornado keeps no word of the tasks that run a handler's methods, so they are looked for when they are wanted: by
+    their outermost frame, which knows whose method it is.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[int, Any] = {}
-        self._looked = 0.0
+        self._known: dict[int, list[Any]] | None = None
 
-    def of(self, handler: Any) -> Any:
-        """The task of a handler; None when there is none any more."""
+    def of(self, handler: Any) -> list[Any]:
+        """The tasks that run methods of a handler, the one that answers first."""
         if handler is None:
-            return None
-        now = time.monotonic()
-        if now - self._looked > _FRESH_S:
-            self._known = {}
-            for task in asyncio.all_tasks():
-                frame = getattr(task.get_coro(), "cr_frame", None)
-                if frame is not None and frame.f_code.co_name == "_execute":
-                    self._known[id(frame.f_locals.get("self"))] = task
-            self._looked = now
-        task = self._known.pop(id(handler), None)
-        return task if task is not None and not task.done() else None
+            return []
+        if self._known is None:
+            self._known = self._look()
+            asyncio.get_running_loop().call_later(_FRESH_S, self._forget)
+        return [task for task in self._known.get(id(handler), ()) if not task.done()]
+
+    def cancel(self, handler: Any) -> None:
+        """Cancel all of them."""
+        for task in self.of(handler):
+            task.cancel()
+
+    def _look(self) -> dict[int, list[Any]]:
+        known: dict[int, list[Any]] = {}
+        for task in asyncio.all_tasks():
+            frame = getattr(task.get_coro(), "cr_frame", None)
+            owner = frame.f_locals.get("self") if frame is not None else None
+            if owner is not None:
+                tasks = known.setdefault(id(owner), [])
+                tasks.insert(0 if frame.f_code.co_name == "_execute" else len(tasks), task)
+        return known
+
+    def _forget(self) -> None:
+        self._known = None
 
 
 class Watch:
@@ -90,10 +102,8 @@ class Watch:
         """Cancel a call, and answer 504 in its place, or cut what has begun."""
         head = call.request.head
         has_begun = call.response.is_begun()
-        task = self._tasks.of(call.handler()) if is_told else None
-        stack = stack_of_task(task, task.get_coro()) if task is not None else None
-        if task is not None:
-            task.cancel()
+        tasks = self._tasks.of(call.handler()) if is_told else []
+        stack = stack_of_task(tasks[0], tasks[0].get_coro()) if tasks else None
         call.give_up(504)
         place, text = (stack_place(stack), stack_text(stack)) if stack is not None else (None, "(not known)")
         log_timeout(head, self.limit_s, has_begun, "its handler", place, text)

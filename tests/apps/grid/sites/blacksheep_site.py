@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from functools import partial
 
 from blacksheep import Application, Content, FromForm, Request, Response, StreamedContent, WebSocket, json, text
-from outside import FIRST, SECOND, failure, numbered, told, waited_for_client
+from outside import awaited_pieces, failure, numbered, told
 
 app = Application()
 
@@ -29,12 +29,7 @@ async def upload(request: Request) -> Response:
 
 @app.router.get("/stream/{token}")
 async def stream(token: str) -> Response:
-    async def body() -> AsyncIterator[bytes]:
-        yield FIRST.encode()
-        await waited_for_client(token)
-        yield SECOND.encode()
-
-    return Response(200, content=StreamedContent(b"text/plain", body))
+    return Response(200, content=StreamedContent(b"text/plain", partial(awaited_pieces, token)))
 
 
 @app.router.get("/fail/{token}")

@@ -26,15 +26,17 @@ def pressed() -> None:
     shown.text = f"pressed {count}"
 
 
-async def waited() -> None:
-    """The first word goes out before the second can be said."""
+def begin() -> None:
+    """What a callback changes is sent when it returns."""
     shown.text = "first"
+    curdoc().add_next_tick_callback(go_on)
+
+
+async def go_on() -> None:
     await waited_for_client(arguments["wait"][0].decode())
     shown.text = "second"
 
 
-button.on_click(pressed)
-if "wait" in arguments:
-    button.on_click(lambda: curdoc().add_next_tick_callback(waited))
+button.on_click(begin if "wait" in arguments else pressed)
 curdoc().add_root(column(button, shown, words))
 curdoc().title = "A page of Bokeh"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from bottle import Bottle, request, response
-from outside import FIRST, SECOND, failure, numbered, told, wait_for_client
+from outside import failure, numbered, pieces, told
 
 app = Bottle()
 
@@ -29,11 +29,9 @@ def upload() -> dict[str, Any]:
 
 
 @app.get("/stream/<token>")
-def stream(token: str) -> Iterator[str]:
+def stream(token: str) -> Iterator[bytes]:
     response.content_type = "text/plain"
-    yield FIRST
-    wait_for_client(token)
-    yield SECOND
+    return pieces(token)
 
 
 @app.get("/fail/<token>")

@@ -14,7 +14,7 @@ from connectrpc.errors import ConnectError
 from connectrpc.method import IdempotencyLevel, MethodInfo
 from connectrpc.server import ConnectASGIApplication, Endpoint
 from google.protobuf.wrappers_pb2 import BytesValue, Int32Value, StringValue
-from outside import FIRST, SECOND, numbered, told, waited_for_client
+from outside import awaited_pieces, numbered, told
 
 SERVICE = "torana.Grid"
 
@@ -45,9 +45,8 @@ class Service:
         return StringValue(value=json.dumps(told("content", request.value)))
 
     async def stream(self, request: StringValue, context: Any) -> AsyncIterator[StringValue]:
-        yield StringValue(value=FIRST)
-        await waited_for_client(request.value)
-        yield StringValue(value=SECOND)
+        async for piece in awaited_pieces(request.value):
+            yield StringValue(value=piece.decode())
 
     async def collect(self, requests: AsyncIterator[BytesValue], context: Any) -> StringValue:
         content = b"".join([request.value async for request in requests])

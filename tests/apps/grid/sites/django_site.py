@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import django
@@ -38,7 +37,7 @@ from django.core.handlers.asgi import ASGIRequest  # noqa: E402
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse  # noqa: E402
 from django.urls import path  # noqa: E402
-from outside import FIRST, SECOND, failure, numbered, told, wait_for_client, waited_for_client  # noqa: E402
+from outside import awaited_pieces, failure, numbered, pieces, told  # noqa: E402
 
 
 def hello(request: HttpRequest) -> HttpResponse:
@@ -56,18 +55,7 @@ def upload(request: HttpRequest) -> HttpResponse:
 
 def stream(request: HttpRequest, token: str) -> StreamingHttpResponse:
     """Django wants an iterator of the kind that the interface has."""
-
-    def pieces() -> Iterator[str]:
-        yield FIRST
-        wait_for_client(token)
-        yield SECOND
-
-    async def pieces_to_await() -> AsyncIterator[str]:
-        yield FIRST
-        await waited_for_client(token)
-        yield SECOND
-
-    body = pieces_to_await() if isinstance(request, ASGIRequest) else pieces()
+    body = awaited_pieces(token) if isinstance(request, ASGIRequest) else pieces(token)
     return StreamingHttpResponse(body, content_type="text/plain")
 
 

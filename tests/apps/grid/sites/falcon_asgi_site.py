@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import falcon.asgi
 from falcon.asgi import Request, Response, WebSocket
-from outside import FIRST, SECOND, failure, numbered, told, waited_for_client
+from outside import awaited_pieces, failure, numbered, told
 
 
 class Hello:
@@ -29,13 +27,8 @@ class Upload:
 
 class Stream:
     async def on_get(self, req: Request, resp: Response, token: str) -> None:
-        async def body() -> AsyncIterator[bytes]:
-            yield FIRST.encode()
-            await waited_for_client(token)
-            yield SECOND.encode()
-
         resp.content_type = falcon.MEDIA_TEXT
-        resp.stream = body()
+        resp.stream = awaited_pieces(token)
 
 
 class Fail:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import falcon
 from falcon import Request, Response
-from outside import FIRST, SECOND, failure, numbered, told, wait_for_client
+from outside import failure, numbered, pieces, told
 
 
 class Hello:
@@ -29,13 +27,8 @@ class Upload:
 
 class Stream:
     def on_get(self, req: Request, resp: Response, token: str) -> None:
-        def body() -> Iterator[bytes]:
-            yield FIRST.encode()
-            wait_for_client(token)
-            yield SECOND.encode()
-
         resp.content_type = falcon.MEDIA_TEXT
-        resp.stream = body()
+        resp.stream = pieces(token)
 
 
 class Fail:

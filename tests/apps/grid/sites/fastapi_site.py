@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Form, UploadFile, WebSocket, WebSocketDisconnect
 from fastapi.responses import PlainTextResponse, StreamingResponse
-from outside import FIRST, SECOND, failure, numbered, told, waited_for_client
+from outside import awaited_pieces, failure, numbered, told
 
 app = FastAPI()
 
@@ -29,12 +28,7 @@ async def upload(file: UploadFile) -> dict[str, Any]:
 
 @app.get("/stream/{token}")
 async def stream(token: str) -> StreamingResponse:
-    async def body() -> AsyncIterator[str]:
-        yield FIRST
-        await waited_for_client(token)
-        yield SECOND
-
-    return StreamingResponse(body(), media_type="text/plain")
+    return StreamingResponse(awaited_pieces(token), media_type="text/plain")
 
 
 @app.get("/fail/{token}")

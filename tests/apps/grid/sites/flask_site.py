@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from flask import Flask, Response, request
 from flask_sock import Sock
-from outside import FIRST, SECOND, failure, numbered, told, wait_for_client
+from outside import failure, numbered, pieces, told
 
 app = Flask(__name__)
 sock = Sock(app)
@@ -31,12 +30,7 @@ def upload() -> Any:
 
 @app.get("/stream/<token>")
 def stream(token: str) -> Any:
-    def body() -> Iterator[str]:
-        yield FIRST
-        wait_for_client(token)
-        yield SECOND
-
-    return Response(body(), mimetype="text/plain")
+    return Response(pieces(token), mimetype="text/plain")
 
 
 @app.get("/fail/<token>")

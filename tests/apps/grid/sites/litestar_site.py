@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from litestar import Litestar, MediaType, WebSocket, get, post, route, websocket
@@ -11,7 +10,7 @@ from litestar.enums import RequestEncodingType
 from litestar.logging import LoggingConfig
 from litestar.params import Body
 from litestar.response import Stream
-from outside import FIRST, SECOND, failure, numbered, told, waited_for_client
+from outside import awaited_pieces, failure, numbered, told
 
 
 @get("/hello", media_type=MediaType.TEXT)
@@ -33,12 +32,7 @@ async def upload(data: Annotated[dict[str, UploadFile], Body(media_type=RequestE
 
 @get("/stream/{token:str}")
 async def stream(token: str) -> Stream:
-    async def body() -> AsyncIterator[str]:
-        yield FIRST
-        await waited_for_client(token)
-        yield SECOND
-
-    return Stream(body(), media_type="text/plain")
+    return Stream(awaited_pieces(token), media_type="text/plain")
 
 
 @get("/fail/{token:str}")

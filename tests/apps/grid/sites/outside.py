@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,20 @@ def wait_for_client(token: str) -> None:
 async def waited_for_client(token: str) -> None:
     """The same, on a thread."""
     await asyncio.to_thread(wait_for_client, token)
+
+
+def pieces(token: str) -> Iterator[bytes]:
+    """The body of /stream."""
+    yield FIRST.encode()
+    wait_for_client(token)
+    yield SECOND.encode()
+
+
+async def awaited_pieces(token: str) -> AsyncIterator[bytes]:
+    """The same, for those that await it."""
+    yield FIRST.encode()
+    await waited_for_client(token)
+    yield SECOND.encode()
 
 
 def told(name: str, content: bytes) -> dict[str, Any]:

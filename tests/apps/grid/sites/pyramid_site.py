@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from outside import FIRST, SECOND, failure, numbered, told, wait_for_client
+from outside import failure, numbered, pieces, told
 from pyramid.config import Configurator
 from pyramid.request import Request
 from pyramid.response import Response
@@ -25,12 +24,7 @@ def upload(request: Request) -> dict[str, Any]:
 
 
 def stream(request: Request) -> Response:
-    def body() -> Iterator[bytes]:
-        yield FIRST.encode()
-        wait_for_client(request.matchdict["token"])
-        yield SECOND.encode()
-
-    return Response(app_iter=body(), content_type="text/plain")
+    return Response(app_iter=pieces(request.matchdict["token"]), content_type="text/plain")
 
 
 def fail(request: Request) -> Response:

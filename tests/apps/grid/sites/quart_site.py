@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
-from outside import FIRST, SECOND, failure, numbered, told, waited_for_client
+from outside import awaited_pieces, failure, numbered, told
 from quart import Quart, Response, request, websocket
 
 app = Quart(__name__)
@@ -30,12 +29,7 @@ async def upload() -> Any:
 
 @app.get("/stream/<token>")
 async def stream(token: str) -> Any:
-    async def body() -> AsyncIterator[str]:
-        yield FIRST
-        await waited_for_client(token)
-        yield SECOND
-
-    return Response(body(), mimetype="text/plain")
+    return Response(awaited_pieces(token), mimetype="text/plain")
 
 
 @app.get("/fail/<token>")

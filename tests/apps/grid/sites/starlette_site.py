@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
-from outside import FIRST, SECOND, failure, numbered, told, waited_for_client
+from outside import awaited_pieces, failure, numbered, told
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
@@ -28,12 +26,7 @@ async def upload(request: Request) -> Response:
 
 
 async def stream(request: Request) -> Response:
-    async def body() -> AsyncIterator[str]:
-        yield FIRST
-        await waited_for_client(request.path_params["token"])
-        yield SECOND
-
-    return StreamingResponse(body(), media_type="text/plain")
+    return StreamingResponse(awaited_pieces(request.path_params["token"]), media_type="text/plain")
 
 
 async def fail(request: Request) -> Response:

@@ -1,0 +1,1 @@
+"""The project's package, and an application of it."""

@@ -1,0 +1,10 @@
+"""The project's own command; Torana only reads which settings it names."""
+
+import os
+import sys
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "halves.settings")
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(sys.argv)
