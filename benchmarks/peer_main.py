@@ -1,7 +1,8 @@
 """Starts the peers whose own command will not do: bjoern has none, fastpysgi's cannot set TCP_NODELAY, nginx's a port;
 frameworks with a server of their own are programs that start it.
 
-Usage: python -m benchmarks.peer_main bjoern|fastpysgi|nginx|tornado|tornado-uvloop MODULE:ATTRIBUTE PORT [CERTFILE KEYFILE]
+Usage: python -m benchmarks.peer_main PEER MODULE:ATTRIBUTE PORT [CERTFILE KEYFILE]
+PEER: bjoern|fastpysgi|nginx|tornado|tornado-uvloop
 """
 
 from __future__ import annotations

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.http2 import WEBSOCKET, data, headers, rst
+from tests.support.http2 import WEBSOCKET, data, headers, rst, update
 from tests.support.inprocess import GET, Serving, in_loop, logged, make_server, until
 from tests.support.inprocess import serving as serving_as
-from tests.support.multiplexed import Http2Client, request, speaking
-from tests.support.talking import closing, read_close, read_frame, text, upgraded
+from tests.support.multiplexed import Http2Client, speaking
+from tests.support.talking import closing, read_close, text, upgraded
 from torana.base.errors import LoadError
 
 web = pytest.importorskip("tornado.web")
@@ -29,9 +29,6 @@ httputil = pytest.importorskip("tornado.httputil")
 routing = pytest.importorskip("tornado.routing")
 autoreload = pytest.importorskip("tornado.autoreload")
 gen = pytest.importorskip("tornado.gen")
-
-TEXT, CLOSE = 1, 8
-FIELDS = [(name, value) for name, value in WEBSOCKET if name not in (b":path", b":authority")]
 
 
 @pytest.fixture(autouse=True)
@@ -278,14 +275,14 @@ async def test_hooks_in_their_order() -> None:
             assert said == ["plain", "async"]
             await client.ask(GET)
     assert said == ["plain", "async", "drain", "down"]
-    assert [line for line in log.errors()] == ["the application's on_shutdown failed"]
+    assert log.errors() == ["the application's on_shutdown failed"]
 
 
 @pytest.mark.parametrize("hooks", [[lambda: 1 / 0], lambda: asyncio.sleep(9), [1]])
 @in_loop
 async def test_start_that_fails(hooks: Any) -> None:
     made = make_server(application(on_startup=hooks), "tornado", gateway={"lifespan_startup_timeout_s": 0.05})
-    with pytest.raises(LoadError, match="refused to start|did not complete|cannot be called"):
+    with pytest.raises(LoadError, match=r"refused to start|did not complete|cannot be called"):
         await made.start()
 
 
@@ -478,8 +475,7 @@ def handshake(path: str) -> bytes:
 async def opened(client: Http2Client, path: bytes = b"/ws", *more: tuple[bytes, bytes]) -> int:
     """An extended CONNECT that was agreed to."""
     stream = client.number()
-    fields = [*FIELDS, (b":path", path), (b":authority", b"t")]
-    fields = [field for field in fields if field[0][:1] == b":"] + [f for f in fields if f[0][:1] != b":"]
+    fields = [(name, path if name == b":path" else value) for name, value in WEBSOCKET]
     await client.send(headers(stream, [*fields, *more], is_end=False))
     await client.until(lambda: stream in client.peer.heads)
     return stream
@@ -515,8 +511,6 @@ async def test_large_messages_over_http_2_wait_for_windows() -> None:
             await client.send(data(stream, text(message)))
         await client.settled()
         # As much as the client's window lets through; the rest waits, and nothing is lost when it opens.
-        from tests.support.http2 import update
-
         await client.send(update(stream, 1 << 20), update(0, 1 << 20))
         await client.until(lambda: len(client.body(stream)) == 8 * (16_000 + 4))
 
@@ -724,8 +718,3 @@ async def test_write_waits_for_a_client_that_does_not_read() -> None:
         client.reset()
         await until(lambda: len(said) == 2)
     assert said == ["waits", "StreamClosedError"]
-
-
-def test_requests_are_made_by_hand_nowhere() -> None:
-    """Unused helpers of this file would be a sign of a scenario that was lost."""
-    assert callable(request) and callable(read_frame) and TEXT and CLOSE

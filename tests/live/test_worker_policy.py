@@ -145,7 +145,9 @@ def torana(place: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 @pytest.mark.parametrize("workers", [0, 1])
-@pytest.mark.parametrize("way", ["signal.signal(signal.SIGTERM, take)", "loop.add_signal_handler(signal.SIGTERM, take)"])
+@pytest.mark.parametrize(
+    "way", ["signal.signal(signal.SIGTERM, take)", "loop.add_signal_handler(signal.SIGTERM, take)"]
+)
 def test_signals_that_an_application_takes_at_its_start_are_ours_again(
     tmp_path: Path, loop: str, workers: int, way: str
 ) -> None:

@@ -16,7 +16,8 @@ _FIRST = 2 + SLOTS
 ROSTER_BYTES = 8 * (_FIRST + WAYS * SETS)
 
 _MARK = 0
-_VERSION = 1
+#: The word that holds the version.
+VERSION = 1
 #: What ``_MARK`` holds once the supervisor has written.
 _MARKED = 0x746F72616E613031
 # An entry: 40 bits of the hash, 12 bits of the slot, 12 bits of the minute in which it was last used; 0 is free.
@@ -30,22 +31,22 @@ class Roster:
     def __init__(self, memory: memoryview) -> None:
         if memory.readonly or memory.nbytes != ROSTER_BYTES or not memory.c_contiguous:
             raise ValueError(f"a roster is {ROSTER_BYTES} writable bytes")
-        self._words = memory.cast("B").cast("Q")
+        self.words = memory.cast("B").cast("Q")
 
     @property
     def version(self) -> int:
         """Grows whenever the slots in service change."""
-        return self._words[_VERSION]
+        return self.words[VERSION]
 
     def in_service(self) -> tuple[int, ...]:
         """The slots that have a worker which serves, in order."""
-        if self._words[_MARK] != _MARKED:
+        if self.words[_MARK] != _MARKED:
             return ()
-        return tuple(slot for slot in range(SLOTS) if self._words[2 + slot])
+        return tuple(slot for slot in range(SLOTS) if self.words[2 + slot])
 
     def set_in_service(self, slots: set[int]) -> bool:
         """For the supervisor: these slots serve now. Whether that is a change; slots beyond ``SLOTS`` are left out."""
-        words = self._words
+        words = self.words
         wanted = tuple(slot for slot in sorted(slots) if 0 <= slot < SLOTS)
         if words[_MARK] == _MARKED and self.in_service() == wanted:
             return False
@@ -53,7 +54,7 @@ class Roster:
             words[2 + slot] = 1 if slot in slots else 0
         words[_MARK] = _MARKED
         # Last: whoever sees the new version sees the new slots.
-        words[_VERSION] += 1
+        words[VERSION] += 1
         return True
 
     # What was learned
@@ -62,7 +63,7 @@ class Roster:
         """A session with this hash (64 bits) is the slot's; ``minute``: of any clock that all workers share."""
         if not 0 <= slot < SLOTS:
             return
-        words = self._words
+        words = self.words
         tag = hash_ >> (64 - _TAG_BITS)
         at = self._set_of(hash_)
         oldest, oldest_age = at, -1
@@ -78,7 +79,7 @@ class Roster:
 
     def find(self, hash_: int, minute: int) -> int:
         """The slot of a session that was learned, -1 if it was not or had to make room; it counts as used."""
-        words = self._words
+        words = self.words
         tag = hash_ >> (64 - _TAG_BITS)
         at = self._set_of(hash_)
         for place in range(at, at + WAYS):

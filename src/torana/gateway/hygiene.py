@@ -196,7 +196,7 @@ def watched(what: str) -> Iterator[Noticed]:
         return
     watch = _Watch.current = _Watch()
     spy = _Spy(watch)
-    before, kept, log = _sockets(), _Kept(), _log_as_is()
+    before, kept, logs = _sockets(), _Kept(), _logs_as_they_are()
     for name in [name for name in ENTRIES if name in sys.modules]:
         for entry in ENTRIES[name]:
             watch.patch(sys.modules[name], entry)
@@ -208,7 +208,7 @@ def watched(what: str) -> Iterator[Noticed]:
         with contextlib.suppress(ValueError):
             sys.meta_path.remove(spy)
         watch.unpatch()
-        _put_log_back(log)
+        _turn_logs_on(logs)
         kept.put_back(what)
         watch.noticed.listening = _listening(_sockets() - before)
         for address in watch.noticed.listening:
@@ -245,18 +245,17 @@ class _Kept:
 # The log
 
 
-def _log_as_is() -> tuple[bool, list[logging.Handler], int]:
-    return _log.disabled, list(_log.handlers), _log.level
+def _logs_as_they_are() -> dict[str, bool]:
+    """Our loggers, and whether each is turned off."""
+    known = logging.root.manager.loggerDict
+    names = [name for name in list(known) if name == "torana" or name.startswith("torana.")]
+    return {name: logging.getLogger(name).disabled for name in names if isinstance(known[name], logging.Logger)}
 
 
-def _put_log_back(before: tuple[bool, list[logging.Handler], int]) -> None:
-    """``logging.config`` turns off what it does not know, unless it is told not to."""
-    disabled, handlers, level = before
-    _log.disabled = disabled
-    if not _log.handlers and handlers:
-        for handler in handlers:
-            _log.addHandler(handler)
-        _log.setLevel(level)
+def _turn_logs_on(before: dict[str, bool]) -> None:
+    """``logging.config`` turns off all loggers that it does not know, unless it is told not to."""
+    for name, was_disabled in before.items():
+        logging.getLogger(name).disabled = was_disabled
 
 
 # Sockets

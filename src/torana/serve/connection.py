@@ -252,7 +252,7 @@ class Connection(Outbound):
             return
         if site.max_requests and site.served == site.max_requests and site.on_worn_out is not None:
             site.on_worn_out()
-        if owner >= 0 and affinity.relay(request, response, owner):
+        if owner >= 0 and affinity is not None and affinity.relay(request, response, owner):
             return
         if head.upgrade is not None and converse(self, request, response, site, self.clock):
             return

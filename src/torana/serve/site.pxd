@@ -1,5 +1,6 @@
 from torana.base.endpoints cimport Endpoints
 from torana.exchange.roles cimport Gateway
+from torana.serve.affinity.judge cimport Judge
 from torana.serve.in_flight cimport InFlight
 from torana.serve.ledger cimport Ledger
 from torana.wire.events cimport RequestHead
@@ -27,7 +28,7 @@ cdef class Site:
     cdef public long long concurrency
     cdef public long long connection_cap
     cdef public long long max_requests
-    cdef public object affinity
+    cdef public Judge affinity
     cdef public bint is_draining
     cdef public long long running
     cdef public long long served

@@ -16,6 +16,7 @@ from torana.serve.refusals import Refusals
 if TYPE_CHECKING:
     from torana.base.endpoints import Endpoints
     from torana.serve.access_log import AccessLog
+    from torana.serve.affinity.judge import Judge
     from torana.serve.ledger import Ledger
     from torana.serve.options import ServeOptions
     from torana.wire.events import RequestHead
@@ -53,7 +54,7 @@ class Site:
         self.connection_cap = connection_cap
         self.max_requests = options.bounds.max_requests
         #: Keeps sessions with their workers (``affinity.sessions.Affinity``); None where there is nothing to keep.
-        self.affinity: Any = None
+        self.affinity: Judge | None = None
         #: Set when the server begins to stop or to retire: each answer is then its connection's last.
         self.is_draining = False
         #: Exchanges begun and not yet over.

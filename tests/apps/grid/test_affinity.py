@@ -43,14 +43,13 @@ import os
 from flask import Flask, request
 from flask_socketio import SocketIO
 app = Flask(__name__)
-socketio = SocketIO(app, async_mode="threading")
+socketio = SocketIO(app, async_mode="threading", ping_interval=1, ping_timeout=5)
 counts = {}
 @socketio.on("count")
 def count(by):
     counts[request.sid] = counts.get(request.sid, 0) + by
     return [counts[request.sid], os.getpid()]
 """
-
 
 
 @pytest.fixture

@@ -96,10 +96,11 @@ def test_a_default_stands_in_its_option(setting: Setting) -> None:
 
 #: A value for each kind of setting, other than its default.
 EXAMPLES = {
+    "affinity": "header:X-Session",
     "text": "some", "path": ".", "integer": "7", "duration": "7", "size": "777k", "mode": "027", "address": "fd:7",
     "network": "10.0.0.7", "field": "X-A: b", "mount point": "/seven", "certificate": "a.pem:b.pem",
     "hooks": "on_exit=site:goodbye", "service": "jobs=run them", "socket": "/run/x.ctl",
-    "application": "/api=api:app", "purpose": "/sse/*",
+    "application": "/api=api:app", "purpose": "/sse/*", "words": "--seven 'a word'",
 }  # fmt: skip
 
 

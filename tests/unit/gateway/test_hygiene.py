@@ -264,16 +264,23 @@ def test_signal_handlers_are_put_back_when_the_import_fails(place: Path) -> None
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_log_that_is_turned_off_is_turned_on_again(place: Path) -> None:
-    text = (
-        "import logging.config\nlogging.config.dictConfig({'version': 1})\nasync def app(scope, receive, send): ...\n"
-    )
-    log = logging.getLogger("torana")
-    try:
-        loaded(place, text)
-        assert log.disabled is False
-    finally:
-        log.disabled = False
+@pytest.fixture
+def loggers() -> Iterator[None]:
+    """All loggers as they were."""
+    known = [each for each in logging.root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
+    before = [(each, each.disabled) for each in known]
+    yield
+    for each, disabled in before:
+        each.disabled = disabled
+
+
+@pytest.mark.usefixtures("loggers")
+def test_our_logs_are_turned_on_again_when_an_application_sets_up_its_own(place: Path) -> None:
+    ours, others = [logging.getLogger(name) for name in ("torana", "torana.error")], logging.getLogger("others")
+    text = "import logging.config\nlogging.config.dictConfig({'version': 1})\n"
+    loaded(place, text + "async def app(scope, receive, send): ...\n")
+    assert [each.disabled for each in ours] == [False, False]
+    assert others.disabled is True, "those are the application's affair"
 
 
 def test_event_loop_policies_are_the_applications(place: Path) -> None:

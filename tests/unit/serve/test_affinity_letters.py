@@ -1,4 +1,4 @@
-"""Letters between workers: what arrives is what was sent, descriptors have one owner, and what is no letter is nothing."""
+"""Letters between workers: what arrives is what was sent, descriptors have one owner, what is no letter is nothing."""
 
 from __future__ import annotations
 

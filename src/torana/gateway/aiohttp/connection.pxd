@@ -33,6 +33,7 @@ cdef class InnerConnection(Pipe):
     cdef object _loop
 
     cpdef bint is_ready(self) except -1
+    cpdef bint is_waiting(self) except -1
     cpdef left(self)
     cpdef resumed(self)
 

@@ -151,7 +151,16 @@ class InnerConnection(Pipe):
         self.task = getattr(self.protocol, "_task_handler", None)
 
     def is_ready(self) -> bool:
-        """Whether the protocol waits for a request: the handler of the last one has ended."""
+        """Whether another request may be given to it: no handler is at work on the last one, also not behind its
+        answer, where the next would wait for it.
+        """
+        if self.is_lost or self.transport.is_closed:
+            return False
+        # Between the handler's return and the protocol's wait for the next request lie some turns of the loop.
+        return getattr(self.protocol, "_current_request", self) is None or self.is_waiting()
+
+    def is_waiting(self) -> bool:
+        """Whether the protocol waits for a request."""
         if self.is_lost or self.transport.is_closed:
             return False
         waiter = getattr(self.protocol, "_waiter", None)
@@ -209,7 +218,7 @@ class InnerConnection(Pipe):
     def _close(self) -> None:
         if self.is_lost or self.transport.is_closed:
             return
-        if self.is_ready():
+        if self.is_waiting():
             self.is_lost = True
             self._lose()
         else:
@@ -283,7 +292,7 @@ class Call(InnerExchange):
 
         aiohttp does not mind, and waits for the next request.
         """
-        return self.carrier is None and not self.is_over and self.connection.is_ready()
+        return self.carrier is None and not self.is_over and self.connection.is_waiting()
 
     def complain(self) -> None:
         """Say so, and cut the answer."""
@@ -299,7 +308,7 @@ class Call(InnerExchange):
         if self.frames is None:
             self.frames = Frames()
         self.frames.count(data)
-        super().pass_in(data)
+        InnerExchange.pass_in(self, data)
 
     def stop_tunnel(self) -> None:
         """First time: as if the client went away in order. Second time: it is gone. Third time: cancel."""

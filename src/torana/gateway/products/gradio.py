@@ -99,7 +99,11 @@ def _is_demo(candidate: Any) -> bool:
 
 def _hosted(demo: Any, name: str, why: str) -> Hosted:
     if id(demo) not in _launched:
-        _log.info("%s is not launched by its program: it is served as launch() without arguments would", name)
+        _log.warning(
+            "%s is not launched by its program: it is served as launch() without arguments would; auth=... that "
+            "stands in another file, or is never reached, does not hold",
+            name,
+        )
         method = type(demo).launch
         launch(getattr(method, "__wrapped__", method), demo)
     return Hosted(_Demo(*_launched[id(demo)]), ASGI3, name, why, STICKY, _WHY)

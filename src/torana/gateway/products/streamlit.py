@@ -30,7 +30,7 @@ _DECIDED: Final = {
     "server.port": "--bind",
     "server.sslCertFile": "--certfile",
     "server.sslKeyFile": "--keyfile",
-    "server.websocketPingInterval": "--timeout-ws-ping",
+    "server.websocketPingInterval": "--ws-ping-interval",
 }
 _SECRET: Final = "server.cookieSecret"
 #: Its own cookies begin with this.
@@ -189,7 +189,8 @@ class _OldStreamlit(Life):
         self._server: Any = None
 
     async def startup(self) -> Any:
-        module, made = _server_module(), []
+        module = _server_module()
+        made: list[Any] = []
         self._server = module.Server(self._script, False)
         listening, module.start_listening = module.start_listening, made.append
         try:

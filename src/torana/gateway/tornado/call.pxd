@@ -18,6 +18,7 @@ cdef class Call(Answer):
     cdef public long long seen
     cdef object __weakref__
 
+    cpdef begin(self, object gateway, Request request, Response response, object context)
     cpdef start(self)
     cpdef give_up(self, int status)
     cpdef handler(self)

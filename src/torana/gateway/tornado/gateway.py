@@ -127,7 +127,6 @@ class CallbackApplication:
         return _Whole(self._callback, request_conn)
 
 
-
 class _Whole:
     def __init__(self, callback: Any, connection: Any) -> None:
         self._callback = callback

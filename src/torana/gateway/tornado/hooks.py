@@ -1,7 +1,7 @@
 """The callables of a Tornado application's settings that are run in its life: Tornado itself has no such thing.
 
-``on_startup``, ``on_drain`` and ``on_shutdown``: each one callable or a list of them, called without arguments, plain or
-async. Never here: when they are run (``gateway``).
+``on_startup``, ``on_drain`` and ``on_shutdown``: each one callable or a list of them, called without arguments, plain
+or async. Never here: when they are run (``gateway``).
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tornado.ioloop import IOLoop
 from tornado.iostream import StreamBufferFullError, StreamClosedError, UnsatisfiableReadError
+from tornado.websocket import WebSocketHandler
 
 from torana.exchange.carrier import Carrier, Speaker
 from torana.gateway.failure import logger
@@ -49,7 +50,7 @@ class Stream(Speaker):
         #: A future that is.
         self._done = gateway.done
         self._peer = peer
-        self._carrier: Carrier | None = None
+        self._carrier: Any = None
         self._handler: Any = None
         #: Whoever has detached it.
         self._task: Any = None
@@ -374,6 +375,13 @@ class Stream(Speaker):
 
     def _task_ended(self, task: Any) -> None:
         self._task = None
+        if not self._is_closed and isinstance(self._handler, WebSocketHandler):
+            # Nobody reads messages any more: a handler has failed (up to Tornado 6.5).
+            try:
+                self._handler.on_connection_close()
+            except Exception:
+                logger.exception("A WebSocket handler failed at its end.")
+            self.close()
         self._settle()
 
     def _settle(self) -> None:

@@ -49,7 +49,7 @@ class Tasks:
     def _look(self) -> dict[int, list[Any]]:
         known: dict[int, list[Any]] = {}
         for task in asyncio.all_tasks():
-            frame = getattr(task.get_coro(), "cr_frame", None)
+            frame: Any = getattr(task.get_coro(), "cr_frame", None)
             owner = frame.f_locals.get("self") if frame is not None else None
             if owner is not None:
                 tasks = known.setdefault(id(owner), [])

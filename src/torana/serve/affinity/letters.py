@@ -30,6 +30,8 @@ class _Facts(msgspec.Struct, array_like=True):
     client: tuple[str, int] | None
     server: tuple[str, int | None] | None
     scheme: str
+    #: Of the socket, which would have to be asked for it.
+    family: int
     tls: dict[str, Any] | None
     served: int
     hops: int
@@ -74,10 +76,12 @@ class Letter:
             if enclosed:
                 self._file = _file_of(data)
                 data = b""
-            facts = _encode(
-                _Facts(ends.client, ends.server, ends.scheme, ends.tls, self.served, self.hops, self.is_relay, enclosed)
+            family = int(self.sock.family)
+            facts = _Facts(
+                ends.client, ends.server, ends.scheme, family, ends.tls, self.served, self.hops, self.is_relay, enclosed
             )
-            self._packed = len(facts).to_bytes(4, "little") + facts + data
+            packed = _encode(facts)
+            self._packed = len(packed).to_bytes(4, "little") + packed + data
         fd = self.sock.fileno()
         return self._packed, [fd] if self._file < 0 else [fd, self._file]
 
@@ -107,7 +111,7 @@ def unpack(message: bytes | memoryview, fds: list[int]) -> Letter:
             raise NoLetter("no facts or no connection")
         facts = _decode(message[4 : 4 + size])
         data = bytes(message[4 + size :])
-        sock = socket.socket(fileno=fds[0])
+        sock = socket.socket(facts.family, socket.SOCK_STREAM, 0, fileno=fds[0])
         fds[0] = -1
         sock.setblocking(False)
         if facts.enclosed:

@@ -120,8 +120,8 @@ class Postbox(Watched):
 
 
 class Mailbox(Watched):
-    """Where the letters to one slot arrive. ``delivered`` is told of each; ``is_full``: whether to wait with more, asked
-    before any is taken: whoever is asked may also find that they are not for us, and call ``pause``.
+    """Where the letters to one slot arrive. ``delivered`` is told of each. ``is_full``: whether to wait; asked before
+    any is taken, so that whoever is asked may also find that they are not for us, and call ``pause``.
     """
 
     def __init__(

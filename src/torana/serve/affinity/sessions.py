@@ -12,13 +12,22 @@ import logging
 import socket
 from typing import TYPE_CHECKING, Any
 
-from torana.base.roster import SLOTS, Roster
+from torana.base.roster import SLOTS, VERSION, Roster
 from torana.net.transport import Transport
 from torana.serve.affinity.choice import hash_of, owner_of, seed_of
+from torana.serve.affinity.judge import CLIENT, COOKIE, HEADER, QUERY, Judge
 from torana.serve.affinity.letters import Letter
 from torana.serve.affinity.mail import Mailbox, Postbox
 from torana.serve.affinity.marks import Both, CookieMark, Learner, compiled, minute
-from torana.serve.affinity.names import TOKEN_CHARACTERS, client_name, cookie_of, field_of, query_of, slot_in, wants_page
+from torana.serve.affinity.names import (
+    TOKEN_CHARACTERS,
+    client_name,
+    cookie_of,
+    field_of,
+    query_of,
+    slot_in,
+    wants_page,
+)
 from torana.serve.affinity.relay import relay
 from torana.serve.connection import Connection
 
@@ -36,39 +45,39 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("torana")
 
-_COOKIE, _HEADER, _QUERY, _CLIENT = range(4)
-_KINDS = {"cookie": _COOKIE, "header": _HEADER, "query": _QUERY, "client": _CLIENT}
+_KINDS = {"cookie": COOKIE, "header": HEADER, "query": QUERY, "client": CLIENT}
 #: How often a request is passed on before it is answered where it is: workers may know of a change at different times.
 _MOST_HOPS = 3
 #: How long a worker that stops waits for what another one, which does not know yet, has sent it; seconds.
 _LATE_S = 0.1
+#: How long what was decided is not decided anew; seconds.
+_KNOWN_S = 30.0
 #: From one line about requests that did not get to their worker to the next; seconds.
 _COMPLAIN_S = 10.0
 
 
-class Affinity:
+class Affinity(Judge):
     """Of one worker, whose slot is ``slot``; ``memory`` is the roster's. Made when its server opens its doors."""
 
     def __init__(
         self, keys: tuple[SessionKey, ...], slot: int, memory: memoryview, site: Site, poller: Poller, crowd: Crowd,
         options: TransportOptions,
     ) -> None:  # fmt: skip
+        # For each key: what it is, its name as it stands in a request, its kind for the hash, whether it is learned,
+        # and whether pages are spared.
+        self._keys = [_prepared(key) for key in keys]
+        self._roster = Roster(memory)
+        kind, name, *_ = self._keys[0]
+        Judge.__init__(self, self._roster.words, VERSION, kind, b"cookie" if kind == COOKIE else name)
         self.slot = slot
         self.site = site
         self.poller = poller
         self.crowd = crowd
         self.options = options
-        #: What is to see the answer of the request that was judged last.
-        self.mark: Witness | None = None
-        # For each key: what it is, its name as it stands in a request, its kind for the hash, whether it is learned,
-        # and whether pages are spared.
-        self._keys = [_prepared(key) for key in keys]
-        self._roster = Roster(memory)
-        self._version = -1
         self._is_in_service = bytearray(SLOTS)
         self._slots: list[int] = []
         self._seeds: list[int] = []
-        self._cookie = next((name for kind, name, _, _, _ in self._keys if kind == _COOKIE), None)
+        self._cookie = next((name for kind, name, _, _, _ in self._keys if kind == COOKIE), None)
         self._learner = self._learner_of(keys)
         self._health_path: bytes = site.options.health_path.encode("latin-1", "replace")
         self._client: tuple[Endpoints | None, bytes] = (None, b"")
@@ -85,56 +94,63 @@ class Affinity:
         self.missed = 0
         self._complained = 0
         self._complain_at = 0.0
+        self._forget_at = 0.0
 
     # Whose it is
 
-    def owner_elsewhere(self, head: RequestHead, endpoints: Endpoints, hops: int) -> int:
-        """The slot that the request belongs to; -1 when that is ours, or nobody's. Sets ``mark``."""
-        self.mark = None
-        if self._roster.version != self._version:
-            self._look()
+    def decide(self, head: RequestHead, endpoints: Endpoints, hops: int, said: bytes | None) -> int:
         if hops >= _MOST_HOPS or self._is_stopping:
             return -1
-        owner = -1
-        for kind, name, salt, is_learned, spares_pages in self._keys:
-            if kind == _COOKIE:
-                value = cookie_of(head.fields, name)
-                slot = slot_in(value) if value is not None else -1
-                if value is None or slot < 0:
-                    continue
-                if slot < SLOTS and self._is_in_service[slot]:
-                    return -1 if slot == self.slot else slot
-                token = value[len(value) - TOKEN_CHARACTERS :]
-                owner = owner_of(hash_of(salt, token), self._slots, self._seeds)
-                if owner == self.slot or owner < 0:
-                    # Its own worker is no more: from here on the session is ours, also when that one comes back.
-                    self.mark = CookieMark(name, self.slot, token, endpoints.scheme == "https")
-                    return -1
-                return owner
-            if kind == _CLIENT:
-                if spares_pages and wants_page(head.fields):
-                    continue
-                value = self._client_of(endpoints)
-            elif kind == _HEADER:
-                value = field_of(head.fields, name)
-            else:
-                value = query_of(head.query, name)
-            if value:
-                return self._owner(salt, value, is_learned, head)
-        if head.raw_path != self._health_path:
-            self._begin(endpoints)
-        return -1
-
-    def _owner(self, salt: bytes, value: bytes, is_learned: bool, head: RequestHead) -> int:
         if self._health_path and head.raw_path == self._health_path:
             return -1
+        first = True
+        for kind, name, salt, is_learned, spares_pages in self._keys:
+            if kind == COOKIE:
+                value = cookie_of(head.fields, name)
+                slot = slot_in(value) if value is not None else -1
+                if value is not None and slot >= 0:
+                    return self._led_by(value, slot, name, salt, endpoints, said if first else None)
+            else:
+                if kind == HEADER:
+                    value = field_of(head.fields, name)
+                elif kind == QUERY:
+                    value = query_of(head.query, name)
+                elif spares_pages and wants_page(head.fields):
+                    value = None
+                else:
+                    value = self._client_of(endpoints)
+                if value:
+                    return self._named(salt, value, is_learned, said if first else None)
+            first = False
+        self._begin(endpoints)
+        return -1
+
+    def _led_by(
+        self, value: bytes, slot: int, name: bytes, salt: bytes, endpoints: Endpoints, said: bytes | None
+    ) -> int:
+        """Where a cookie leads; if nobody serves there any more, to whoever follows."""
+        if slot < SLOTS and self._is_in_service[slot]:
+            if said is not None and cookie_of([(b"cookie", said)], name) != value:
+                # It is in another of several lines, and others may have said the same in the first.
+                said = None
+            return self.remember(said, -1 if slot == self.slot else slot)
+        token = value[len(value) - TOKEN_CHARACTERS :]
+        owner = owner_of(hash_of(salt, token), self._slots, self._seeds)
+        if owner == self.slot or owner < 0:
+            # From here on the session is ours, also when its own worker comes back.
+            self.mark = CookieMark(name, self.slot, token, endpoints.scheme == "https")
+            return -1
+        return owner
+
+    def _named(self, salt: bytes, value: bytes, is_learned: bool, said: bytes | None) -> int:
         hash_ = hash_of(salt, value)
-        if is_learned:
-            slot = self._roster.find(hash_, minute())
-            if slot >= 0 and self._is_in_service[slot]:
-                return -1 if slot == self.slot else slot
-        slot = owner_of(hash_, self._slots, self._seeds)
-        return -1 if slot == self.slot else slot
+        slot = self._roster.find(hash_, minute()) if is_learned else -1
+        if slot < 0 or not self._is_in_service[slot]:
+            slot = owner_of(hash_, self._slots, self._seeds)
+            if is_learned:
+                # It may still be learned.
+                said = None
+        return self.remember(said, -1 if slot == self.slot else slot)
 
     def _client_of(self, endpoints: Endpoints) -> bytes:
         known, name = self._client
@@ -157,16 +173,16 @@ class Affinity:
         fields: list[tuple[bytes, bytes]] = []
         patterns: list[Any] = []
         for key, (kind, name, salt, is_learned, _) in zip(keys, self._keys, strict=True):
-            if kind == _HEADER:
+            if kind == HEADER:
                 fields.append((name, salt))
             elif is_learned:
                 patterns.append((compiled(key.learned_by), salt))
         return Learner(self._roster, self.slot, fields, patterns) if fields or patterns else None
 
-    def _look(self) -> None:
-        """Other slots serve now."""
+    def look(self) -> None:
         # Before the look: a change amid it is a version of its own.
         self._version = self._roster.version
+        self.forget()
         self._slots = list(self._roster.in_service())
         self._seeds = [seed_of(slot) for slot in self._slots]
         self._is_in_service = bytearray(SLOTS)
@@ -179,7 +195,11 @@ class Affinity:
     def tick(self, now: float) -> None:
         """About once a second."""
         if self._roster.version != self._version:
-            self._look()
+            self.look()
+        if now >= self._forget_at:
+            # What was learned counts as used when it is looked for.
+            self._forget_at = now + _KNOWN_S
+            self.forget()
         if self.missed > self._complained and now >= self._complain_at:
             count, self._complained = self.missed - self._complained, self.missed
             self._complain_at = now + _COMPLAIN_S
@@ -188,7 +208,6 @@ class Affinity:
     # To another worker
 
     def pass_on(self, connection: Connection, slot: int, data: bytes | bytearray) -> bool:
-        """Have the worker of ``slot`` go on with a connection of which ``data`` was read; False: it cannot be passed."""
         transport = connection.transport
         postbox = self._postboxes.get(slot)
         if postbox is None or type(transport) is not Transport:
@@ -206,7 +225,6 @@ class Affinity:
         return True
 
     def relay(self, request: Request, response: Response, slot: int) -> bool:
-        """Have the worker of ``slot`` answer over a connection of our own; False: here, as if it were no session's."""
         postbox = self._postboxes.get(slot)
         if postbox is None:
             self.missed += 1
@@ -289,7 +307,7 @@ class Affinity:
     def _is_full(self) -> bool:
         # Several look after a slot: once it has a worker again, its letters must not go round among them.
         if self._roster.version != self._version:
-            self._look()
+            self.look()
         return self.crowd.is_shut()
 
     def _tend(self, slot: int, mailbox: Mailbox) -> None:
@@ -313,6 +331,7 @@ class Affinity:
     async def stop(self) -> None:
         """The server stops, and with it all workers, if not at the same moment: what comes late is still answered."""
         self._is_stopping = True
+        self.forget()
         self._recall()
         for _, mailbox in self._mailboxes.values():
             mailbox.open()
@@ -325,6 +344,8 @@ class Affinity:
         for postbox in self._postboxes.values():
             postbox.close()
         self._postboxes.clear()
+        for relayed in list(self.relays):
+            relayed.close()
 
     def forsake(self) -> None:
         """In a forked child: close our copies."""
@@ -340,5 +361,5 @@ def _prepared(key: SessionKey) -> tuple[int, bytes, bytes, bool, bool]:
     kind = _KINDS[key.kind]
     name = key.name.encode("latin-1")
     salt = f"{key.kind[0]}:{key.name}".encode("latin-1")[:16]
-    is_learned = bool(key.learned_by) or kind == _HEADER
-    return kind, name + b"=" if kind in (_COOKIE, _QUERY) else name, salt, is_learned, key.spares_pages
+    is_learned = bool(key.learned_by) or kind == HEADER
+    return kind, name + b"=" if kind in (COOKIE, QUERY) else name, salt, is_learned, key.spares_pages

@@ -59,7 +59,7 @@ class Stream(Answering):
             return
         if site.max_requests and site.served == site.max_requests and site.on_worn_out is not None:
             site.on_worn_out()
-        if owner >= 0 and affinity.relay(self.request, self.response, owner):
+        if owner >= 0 and affinity is not None and affinity.relay(self.request, self.response, owner):
             return
         if head.upgrade is not None:
             self._converse()
