@@ -415,7 +415,7 @@ class Heartbeat(Socket):
 
     @property
     def ping_timeout(self) -> float:
-        return 0.05
+        return 0.2
 
     def on_message(self, message: str | bytes) -> None:
         """Only pongs are wanted."""

@@ -27,6 +27,18 @@ Paths in a file are relative to that file. `PORT` sets the default port and make
     certfile = "other.example.pem"
     keyfile = "other.example.key"
 
+So are several applications (`host` may be a list, `*.example.org` stands for all names below; `interface`, `factory`,
+`app_dir`, `app_args`, `lifespan`, `threads`, `asgi_for` and `asgi_app` are as the settings of these names, `root_path`
+what the application is told as its mount point if that is not all of `path`):
+
+    [[app]]
+    app = "site.wsgi:application"
+
+    [[app]]
+    app = "api.main:app"
+    path = "/api"
+    host = "www.example.org"
+
 So are programs that run beside the workers (`restart` is always, on-failure or never; `command` is a list of words, or
 one text for the shell), and functions that are called when something happens, with one object that says what it is:
 
