@@ -2,7 +2,7 @@
 frameworks with a server of their own are programs that start it.
 
 Usage: python -m benchmarks.peer_main PEER MODULE:ATTRIBUTE PORT [CERTFILE KEYFILE]
-PEER: bjoern|fastpysgi|nginx|tornado|tornado-uvloop
+PEER: aiohttp|aiohttp-uvloop|bjoern|fastpysgi|nginx|tornado|tornado-uvloop
 """
 
 from __future__ import annotations
@@ -79,6 +79,13 @@ def run_tornado(app: Any, port: int, has_uvloop: bool) -> None:
     importlib.import_module("uvloop" if has_uvloop else "asyncio").run(serve())
 
 
+def run_aiohttp(app: Any, port: int, has_uvloop: bool) -> None:
+    """Serve until a signal ends the process; without access lines, like everybody here."""
+    web = importlib.import_module("aiohttp.web")
+    loop = importlib.import_module("uvloop" if has_uvloop else "asyncio").new_event_loop()
+    web.run_app(app, host="127.0.0.1", port=port, access_log=None, print=None, loop=loop)
+
+
 def main() -> None:
     """Dispatch on the first argument."""
     peer, target, port, *tls = sys.argv[1:]
@@ -86,6 +93,8 @@ def main() -> None:
         run_bjoern(load_app(target), int(port))
     elif peer == "nginx":
         run_nginx(int(port))
+    elif peer.startswith("aiohttp"):
+        run_aiohttp(load_app(target), int(port), peer.endswith("uvloop"))
     elif peer.startswith("tornado"):
         run_tornado(load_app(target), int(port), peer.endswith("uvloop"))
     else:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 ASGI = "asgi"
 WSGI = "wsgi"
 TORNADO = "tornado"
+AIOHTTP = "aiohttp"
 HTTP_1 = "HTTP/1.1"
 HTTP_2 = "HTTP/2"
 WEBSOCKET = "WebSocket"
@@ -191,10 +192,11 @@ _BOTH = frozenset({ASGI, WSGI})
 _ASGI_ONLY = frozenset({ASGI})
 _WSGI_ONLY = frozenset({WSGI})
 _TORNADO_ONLY = frozenset({TORNADO})
+_AIOHTTP_ONLY = frozenset({AIOHTTP})
 _ALL = frozenset({HTTP_1, HTTP_2, WEBSOCKET})
 _NOT_HTTP_2 = frozenset({HTTP_1, WEBSOCKET})
 
-TORANA = Server("torana", ("torana",), _BOTH | _TORNADO_ONLY, True, _torana, _ALL)
+TORANA = Server("torana", ("torana",), _BOTH | _TORNADO_ONLY | _AIOHTTP_ONLY, True, _torana, _ALL)
 # Not a row of the peers' tables: benchmarks/overhead.py sets it beside the other.
 SUPERVISED = Server("torana, supervised", ("torana",), _BOTH, True, _torana_supervised)
 SERVERS = (
@@ -210,6 +212,8 @@ SERVERS = (
     Server("hypercorn", ("hypercorn", "uvloop"), _ASGI_ONLY, True, _hypercorn, _ALL),
     Server("socketify", ("socketify",), _ASGI_ONLY, False, _socketify, frozenset({WEBSOCKET})),
     # Its own server; on uvloop it is somewhat quicker than on the loop that it takes by itself.
+    Server("aiohttp", ("aiohttp",), _AIOHTTP_ONLY, False, _peer_main("aiohttp")),
+    Server("aiohttp-uvloop", ("aiohttp", "uvloop"), _AIOHTTP_ONLY, False, _peer_main("aiohttp-uvloop")),
     Server("tornado", ("tornado",), _TORNADO_ONLY, False, _peer_main("tornado")),
     Server("tornado-uvloop", ("tornado", "uvloop"), _TORNADO_ONLY, False, _peer_main("tornado-uvloop")),
     # Text from its configuration: what can be had without any application.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.apps import hello, stream, transfer
-from benchmarks.servers import ASGI, HTTP_1, HTTP_2, SERVERS, TORNADO, WEBSOCKET, WSGI, Server
+from benchmarks.servers import AIOHTTP, ASGI, HTTP_1, HTTP_2, SERVERS, TORNADO, WEBSOCKET, WSGI, Server
 
 ECHO_BODY = bytes(range(256)) * 256
 _ITEM = {"id": 42, "q": "torana", "name": "torana", "tags": ["a", "b"], "price": 9.5}
@@ -136,6 +136,8 @@ WORKS = (
         _AHEAD,
         "/async-items/42?q=torana",
     ),
+    Work("aiohttp-hello", "aiohttp hello", AIOHTTP, "benchmarks.apps.aiohttp_json:app", _is_hello, _AHEAD),
+    Work("aiohttp-json", "aiohttp JSON", AIOHTTP, "benchmarks.apps.aiohttp_json:app", _is_item, _AHEAD, _ITEM_PATH),
     Work("tornado-hello", "Tornado hello", TORNADO, "benchmarks.apps.tornado_json:app", _is_hello, _AHEAD),
     Work("tornado-json", "Tornado JSON", TORNADO, "benchmarks.apps.tornado_json:app", _is_item, _AHEAD, _ITEM_PATH),
     Work("asgi-echo", "ASGI 64 KiB POST echo", ASGI, "benchmarks.apps.echo:asgi", _is_echo, _AHEAD, body=ECHO_BODY),

@@ -268,6 +268,11 @@ async def close(request: web.Request) -> web.Response:
     return response
 
 
+@routes.get("/injected")
+async def injected(request: web.Request) -> web.Response:
+    return web.Response(text="x", headers={"X-A": "b\r\nX-C: d"})
+
+
 @routes.get("/own-server")
 async def own_server(request: web.Request) -> web.Response:
     return web.Response(text="x", headers={"Server": "mine", "Date": "Thu, 01 Jan 1970 00:00:00 GMT"})
@@ -314,7 +319,7 @@ async def ws_echo(request: web.Request) -> web.WebSocketResponse:
             await socket.send_json({
                 "protocol": socket.ws_protocol, "compress": bool(socket.compress), "scheme": request.scheme,
                 "remote": request.remote, "host": request.host, "path": request.path_qs,
-                "peername": socket.get_extra_info("peername"), "method": request.method, "version": list(request.version),
+                "peername": socket.get_extra_info("peername"), "method": request.method,
             })  # fmt: skip
         else:
             await socket.send_str(message.data)

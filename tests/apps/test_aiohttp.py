@@ -115,7 +115,9 @@ def test_request_as_the_handler_sees_it(client: httpx.Client, server: Server) ->
     assert (seen["host"], seen["url"]) == (f"127.0.0.1:{server.port}", f"{server.origin}/describe/a%2Fb?q=%20x&r=y")
     assert (seen["remote"], seen["peername"][0]) == ("127.0.0.1", "127.0.0.1")
     assert (seen["sockname"], seen["socket"]) == (["127.0.0.1", server.port], None)
-    assert seen["cookies"] == {"c": "1", "d": "zwei"} and seen["several"] == ["a", "b"] and seen["latin"] == "gr\xf6\xdfe"
+    assert (
+        seen["cookies"] == {"c": "1", "d": "zwei"} and seen["several"] == ["a", "b"] and seen["latin"] == "gr\xf6\xdfe"
+    )
     assert (seen["can_read_body"], seen["length"]) == (False, None)
     assert not {"transfer-encoding", "te", "upgrade"} & set(seen["names"])
 
@@ -203,6 +205,12 @@ def test_failed_handler(client: httpx.Client, server: Server) -> None:
     assert answer.status_code == 500 and "boom" not in answer.text
     server.wait_for_log("RuntimeError: boom", since=mark)
     assert client.get("/").status_code == 200
+
+
+def test_field_that_would_split_the_answer_becomes_a_500(server: Server) -> None:
+    with Connection(server.address) as connection:
+        answer = connection.ask("GET", "/injected")
+        assert (answer.status, answer.get("x-c")) == (500, None)
 
 
 @pytest.mark.parametrize("path", ["/boom-late", "/short"])
@@ -433,7 +441,12 @@ def test_facts_of_a_websocket(server: Server) -> None:
         assert socket.subprotocol == "talk"
         socket.send("facts")
         facts = json.loads(socket.recv(WAIT_S))
-    assert (facts["protocol"], facts["scheme"], facts["remote"], facts["method"]) == ("talk", "http", "127.0.0.1", "GET")
+    assert (facts["protocol"], facts["scheme"], facts["remote"], facts["method"]) == (
+        "talk",
+        "http",
+        "127.0.0.1",
+        "GET",
+    )
     assert facts["path"] == "/ws/echo?a=b" and facts["peername"][0] == "127.0.0.1"
 
 
@@ -587,6 +600,8 @@ def test_tls_and_a_websocket_through_it(loopback: Loopback, files: Path) -> None
             assert (answer.http_version, seen["scheme"], seen["secure"]) == ("HTTP/2", "https", True)
             assert seen["url"] == f"{server.origin}/describe"
             assert client.post("/echo", content=LARGE).content == LARGE
+        # httpx has told its own context to ask for HTTP/2.
+        context = loopback.context()
         with websockets.connect(f"wss://127.0.0.1:{server.port}/ws/echo", ssl=context, proxy=None) as socket:
             socket.send("facts")
             assert json.loads(socket.recv(WAIT_S))["scheme"] == "https"
@@ -678,7 +693,11 @@ def test_stop_cancels_what_does_not_end(files: Path, token: str) -> None:
 def test_request_that_takes_too_long(files: Path, token: str) -> None:
     flags = ["--timeout-request", "0.5"]
     with running("aiohttp_site:app", *flags, app_dir=HERE, environment={"SITE_FILES": str(files)}) as server:
-        with Connection(server.address) as connection, Connection(server.address) as neighbour, RawSocket(server.address) as raw:
+        with (
+            Connection(server.address) as connection,
+            Connection(server.address) as neighbour,
+            RawSocket(server.address) as raw,
+        ):
             assert raw.open("/ws/echo").status == 101
             connection.request("GET", f"/long?token={token}")
             neighbour.request("GET", f"/events?token={token}")

@@ -5,6 +5,7 @@ What needs a server of its own is in ``test_tornado_servers``.
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import hashlib
 import json
@@ -177,10 +178,15 @@ def test_host_that_is_none(server: Server) -> None:
         assert connection.read().status == 400
 
 
-def test_fifty_at_once(client: httpx.Client) -> None:
-    with ThreadPoolExecutor(10) as pool:
-        bodies = list(pool.map(lambda number: client.post("/echo", content=b"%d" % number).content, range(50)))
-    assert bodies == [b"%d" % number for number in range(50)]
+@pytest.mark.parametrize("is_2", [False, True])
+def test_fifty_at_once(server: Server, is_2: bool) -> None:
+    async def ask() -> list[bytes]:
+        options = {"base_url": server.origin, "timeout": WAIT_S, "trust_env": False}
+        async with httpx.AsyncClient(**options, http1=not is_2, http2=is_2) as client:
+            asked = [client.post("/echo", content=b"%d" % number) for number in range(50)]
+            return [answer.content for answer in await asyncio.gather(*asked)]
+
+    assert asyncio.run(ask()) == [b"%d" % number for number in range(50)]
 
 
 # bodies in
@@ -445,13 +451,17 @@ def test_xsrf_form(client: httpx.Client) -> None:
     assert client.post("/xsrf", data={"text": "x", "_xsrf": "2|a|b|3"}).status_code == 403
 
 
-def test_chat_demo(client: httpx.Client) -> None:
+def test_chat_demo(client: httpx.Client, server: Server) -> None:
     first = client.post("/chat/new", data={"body": "first"}).json()
-    with ThreadPoolExecutor(4) as pool:
-        waiting = [pool.submit(client.post, "/chat/updates", data={"cursor": first["id"]}) for _ in range(3)]
+
+    def wait(_: int) -> Any:
+        with httpx.Client(base_url=server.origin, timeout=WAIT_S, trust_env=False) as waiting:
+            return waiting.post("/chat/updates", data={"cursor": first["id"]}).json()
+
+    with ThreadPoolExecutor(3) as pool:
+        waiting = [pool.submit(wait, number) for number in range(3)]
         second = client.post("/chat/new", data={"body": "second"}).json()
-        for each in waiting:
-            assert each.result().json()["messages"][0] == second
+        assert [each.result()["messages"][0] for each in waiting] == [second] * 3
 
 
 def test_chat_demo_when_somebody_leaves(server: Server) -> None:

@@ -18,7 +18,7 @@ import pytest
 from tests.support.http2 import WEBSOCKET, data, headers, rst, update
 from tests.support.inprocess import GET, Serving, in_loop, logged, make_server, until
 from tests.support.inprocess import serving as serving_as
-from tests.support.multiplexed import Http2Client, speaking
+from tests.support.multiplexed import Http2Client, request, speaking
 from tests.support.talking import closing, read_close, text, upgraded
 from torana.base.errors import LoadError
 
@@ -411,6 +411,20 @@ async def test_handlers_that_do_not_listen_are_cancelled() -> None:
 
 
 @in_loop
+async def test_handlers_that_outlive_their_clients_are_cancelled_at_the_end() -> None:
+    Waiting.is_deaf = True
+    server = await started(application(), graceful_s=0.1, cancel_s=0.1)
+    async with await server.connect() as client:
+        await client.send(get("/wait"))
+        await until(lambda: Waiting.begun == 1)
+        client.reset()
+        await until(lambda: Waiting.left == 1)
+    server.server.request_stop()
+    await server.server.finished()
+    await until(lambda: Waiting.ended == ["cancelled"])
+
+
+@in_loop
 async def test_sockets_are_closed_with_1001() -> None:
     server = await started(application(), graceful_s=5.0)
     async with await server.connect() as client, speaking(server) as other:
@@ -553,6 +567,23 @@ async def test_handler_that_outlives_its_client_occupies_its_stream() -> None:
         await client.settled()
         assert len(server.connections()[0].streams) == 1
         assert server.server._gateway.running() == 1
+
+
+@in_loop
+async def test_connection_that_breaks_within_many_uploads() -> None:
+    """Nobody but the exchange may hold a call whose body is incomplete, and it is told of the end all the same."""
+    async with serving(application()) as server:
+        for _ in range(3):
+            async with speaking(server) as client:
+                for _ in range(20):
+                    number = client.number()
+                    fields = [(b":method", b"POST"), *((n, v) for n, v in request(b"/") if n != b":method")]
+                    await client.send(headers(number, fields, is_end=False), data(number, b"part"))
+                await client.settled()
+                assert server.server._gateway.running() == 20
+                client.client.reset()
+            await server.settled()
+            assert server.server._gateway.running() == 0
 
 
 @in_loop

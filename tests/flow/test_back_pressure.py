@@ -145,3 +145,26 @@ async def test_many_answers_at_once_stay_whole() -> None:
 
     async with serving(app) as server:
         await asyncio.gather(*(one(server, i) for i in range(16)))
+
+
+@in_loop
+async def test_waiting_send_is_woken_when_a_client_leaves_that_had_ended_its_half() -> None:
+    over = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        try:
+            while True:
+                await send({"type": "http.response.body", "body": bytes(100_000), "more_body": True})
+        except OSError:
+            over.set()
+            raise
+
+    async with serving(app) as server:
+        client = await server.connect(receive_buffer_bytes=4096)
+        await client.send(GET)
+        await until(lambda: bool(server.connections()) and server.connections()[0].transport.is_full())
+        client.finish_writing()
+        await until(lambda: server.connections()[0].request.is_broken)
+        client.reset()
+        await asyncio.wait_for(over.wait(), 20)

@@ -44,9 +44,9 @@ NOTICED_S = 2.0
 
 @dataclass
 class Kills:
-    """Who was killed, and when."""
+    """Who was killed, and when: from the signal until he was gone, which takes a while on a busy machine."""
 
-    times: dict[int, float] = field(default_factory=dict)
+    times: dict[int, tuple[float, float]] = field(default_factory=dict)
 
     def explain(self, failure: Failure, executed_by: dict[int, int]) -> bool:
         """Whether a request was in flight in a worker that was killed."""
@@ -55,15 +55,14 @@ class Kills:
             return self._is_near(failure, self.times.get(worker))
         # Nobody knows who had accepted it: a worker that was killed before it read anything.
         is_cut = failure.phase in ("send", "answer") and "within" not in failure.error
-        return is_cut and any(self._is_near(failure, killed_s) for killed_s in self.times.values())
+        return is_cut and any(self._is_near(failure, killed) for killed in self.times.values())
 
-    def _is_near(self, failure: Failure, killed_s: float | None) -> bool:
+    def _is_near(self, failure: Failure, killed: tuple[float, float] | None) -> bool:
         # It was under way when the worker was killed, and the client heard of it soon.
-        return (
-            killed_s is not None
-            and failure.sent_s <= killed_s + 0.1
-            and killed_s - 0.1 <= failure.failed_s <= killed_s + NOTICED_S
-        )
+        if killed is None:
+            return False
+        began_s, gone_s = killed
+        return failure.sent_s <= gone_s + 0.1 and began_s - 0.1 <= failure.failed_s <= gone_s + NOTICED_S
 
 
 def make_trouble(server: Server, seconds: float, chance: random.Random) -> Kills:
@@ -81,8 +80,10 @@ def make_trouble(server: Server, seconds: float, chance: random.Random) -> Kills
             what = chance.choice(others)
             if what == "kill":
                 victim = chance.choice(workers)
-                kills.times[victim] = time.monotonic()
+                began_s = time.monotonic()
                 signal_worker(victim, signal.SIGKILL)
+                until(lambda victim=victim: not is_there(victim), "a killed worker is gone")
+                kills.times[victim] = (began_s, time.monotonic())
             else:
                 send(server, getattr(signal, what))
         time.sleep(0.3)

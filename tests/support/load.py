@@ -88,6 +88,11 @@ class Load:
         self._is_over = False
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="load", daemon=True)
 
+    @property
+    def by_worker(self) -> Counter[int]:
+        """Answers so far, by the process id of the worker that gave them."""
+        return self.tally.by_worker
+
     def start(self) -> None:
         """Begin."""
         self._thread.start()

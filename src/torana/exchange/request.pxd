@@ -22,10 +22,14 @@ cdef class Request:
     cpdef begin(
         self, RequestHead head, Endpoints endpoints, Channel channel, long long body_limit, Py_ssize_t read_ahead
     )
-    @cython.locals(size=Py_ssize_t)
+    @cython.locals(size=Py_ssize_t, answerer=Answerer)
     cpdef push(self, bytes data)
+    @cython.locals(answerer=Answerer)
     cpdef end(self, list trailers)
+    @cython.locals(answerer=Answerer)
     cpdef lose(self)
+    @cython.locals(answerer=Answerer)
+    cpdef vanish(self)
     cpdef bytes take(self)
     cpdef bint is_full(self) except -1
 

@@ -56,22 +56,37 @@ class Request:
             self._pieces = deque()
         self._pieces.append(data)
         self.buffered += size
-        if self.answerer is not None:
-            self.answerer.body_arrived()
+        answerer = self.answerer
+        if answerer is not None:
+            answerer.body_arrived()
 
     def end(self, trailers: Fields) -> None:
         """The body is complete."""
         self.trailers = trailers
         self.is_ended = True
-        if self.answerer is not None:
-            self.answerer.body_arrived()
+        answerer = self.answerer
+        if answerer is not None:
+            answerer.body_arrived()
 
     def lose(self) -> None:
         """The client is gone, or the answer is complete: nobody will read or send any more."""
         if not self.is_broken:
             self.is_broken = True
-            if self.answerer is not None:
-                self.answerer.disconnected()
+            # Held: whoever answers may let go of the exchange within this, and nobody else may hold him.
+            answerer = self.answerer
+            if answerer is not None:
+                answerer.disconnected()
+
+    def vanish(self) -> None:
+        """``lose``, also told when it is known already that the client has ended its half: it will take nothing more
+        either, and whoever waits until it has taken something must hear of that.
+        """
+        if not self.is_broken:
+            self.lose()
+        else:
+            answerer = self.answerer
+            if answerer is not None:
+                answerer.drained()
 
     def take(self) -> bytes:
         """All body data that has arrived; b"" when none is there."""

@@ -5,15 +5,9 @@ from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
 from torana.exchange.roles cimport Answerer
 from torana.gateway.readings cimport target_below
+from torana.gateway.pipe cimport Pipe
 from torana.wire.events cimport EndOfBody, RequestHead
 from torana.wire.http1.client cimport Interim, ResponseHead, ResponseReader, chunk, end, request_head
-
-cdef class Pipe:
-    cpdef write(self, bytes data)
-    cpdef set_reading(self, bint is_reading)
-    cpdef bint is_full(self) except -1
-    cpdef close(self)
-    cpdef abort(self)
 
 cdef class InnerExchange(Answerer):
     cdef public Pipe pipe
@@ -57,6 +51,9 @@ cdef class InnerExchange(Answerer):
     cdef _upgrade(self, ResponseHead head)
     @cython.locals(carrier=Carrier)
     cdef _pass_on(self, bytes data)
+    cpdef say_over(self, bint is_reusable)
+    @cython.locals(response=Response, is_reusable=bint)
+    cpdef answer_whole(self, int status, bytes reason, object fields, object data, bint keep_alive)
     cpdef pass_in(self, bytes data)
     cpdef stop_tunnel(self)
     cpdef fail(self, int status)

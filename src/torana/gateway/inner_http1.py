@@ -17,6 +17,7 @@ from torana.exchange.response import ApplicationError, ClientDisconnected, Respo
 from torana.exchange.roles import Answerer
 from torana.gateway.failure import log_failure, log_warning, plain
 from torana.gateway.handshake import agreed_fields, handshake_fields, is_handshake
+from torana.gateway.pipe import Pipe
 from torana.gateway.readings import target_below
 from torana.wire.events import NEED_DATA, EndOfBody, WireError
 from torana.wire.http1.client import NO_BODY, UNKNOWN, Interim, ResponseHead, ResponseReader, chunk, end, request_head
@@ -29,36 +30,12 @@ _SMALL_BYTES = 8 * 1024
 _WEBSOCKET = b"websocket"
 
 
-class Pipe:
-    """A stream to whoever answers; whoever has made it tells the exchange ``received``, ``drained`` and ``ended``."""
-
-    def write(self, data: bytes) -> None:
-        """Send bytes to the other end."""
-        raise NotImplementedError
-
-    def set_reading(self, is_reading: bool) -> None:
-        """Pause or resume what comes from the other end; what is on its way may still come."""
-        raise NotImplementedError
-
-    def is_full(self) -> bool:
-        """Whether the other end wants no more for now; ``drained`` is told when it does again."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Nothing more will be sent or heard; the other end may finish what it is at."""
-        raise NotImplementedError
-
-    def abort(self) -> None:
-        """Nothing more will be sent or heard, and the other end shall know that its client is gone."""
-        raise NotImplementedError
-
-
 class InnerExchange(Answerer):
     """One exchange after the other on one pipe. ``over(is_reusable)`` is called at the end of each: whether the pipe
     can take another; if not, it was closed or aborted before.
     """
 
-    def __init__(self, pipe: Pipe, over: Callable[[bool], None], reader: ResponseReader | None = None) -> None:
+    def __init__(self, pipe: Pipe, over: Callable[[bool], None] | None, reader: ResponseReader | None = None) -> None:
         self.pipe = pipe
         self.reader = ResponseReader() if reader is None else reader
         self.request: Request | None = None
@@ -281,6 +258,27 @@ class InnerExchange(Answerer):
             self.pipe.close()
         self._end(is_reusable)
 
+    def answer_whole(self, status: int, reason: bytes | None, fields: Any, data: Any, keep_alive: bool) -> None:
+        """The whole response, by whoever would only have written it down to be read here again.
+
+        ``keep_alive``: whether the other end means to take another request.
+        """
+        response = self.response
+        if self.is_over or response is None:
+            return
+        try:
+            response.start(status, fields, reason)
+            self._is_answered = True
+            is_reusable = keep_alive and self.is_sent and not self._has_asked
+            response.write(data, True)
+            if not is_reusable:
+                self.pipe.close()
+            self._end(is_reusable)
+        except ClientDisconnected:
+            self._client_gone()
+        except ApplicationError as error:
+            self._failed(error)
+
     def _inform(self, interim: Interim) -> None:
         if interim.status == 100:
             if self._waits_for_continue:
@@ -393,6 +391,11 @@ class InnerExchange(Answerer):
         except OSError:
             response.abort()
 
+    def say_over(self, is_reusable: bool) -> None:
+        """Tell whoever has the pipe."""
+        if self._tell_over is not None:
+            self._tell_over(is_reusable)
+
     def _end(self, is_reusable: bool) -> None:
         if self.is_over:
             return
@@ -402,7 +405,7 @@ class InnerExchange(Answerer):
         self.request = self.response = self.carrier = None
         if request is not None:
             request.answerer = None
-        self._tell_over(is_reusable)
+        self.say_over(is_reusable)
         if carrier is not None:
             carrier.settled()
         elif response is not None:

@@ -56,8 +56,10 @@ class Connection(Outbound):
             if self.transport.waiting == 0:
                 self._linger_or_close()
         elif self.request is not None:
-            if self.request.answerer is not None:
-                self.request.answerer.drained()
+            # Held: whoever answers may let go of the exchange within this.
+            answerer = self.request.answerer
+            if answerer is not None:
+                answerer.drained()
             if self.phase < CLOSING:
                 self._arm()
         elif self.phase == IDLE and self.transport.waiting == 0:

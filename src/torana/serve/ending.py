@@ -91,7 +91,7 @@ class Ending(Upgradable):
         request, response = self.request, self.response
         if request is not None and response is not None:
             response.lose()
-            request.lose()
+            request.vanish()
             self._record(0 if self.phase == DISCARD else 499)
         if self.wire.is_close_delimited():
             # What was written may be a part, and FIN would call it the whole.
@@ -108,7 +108,7 @@ class Ending(Upgradable):
         is_head = request is not None and request.head.method == "HEAD"
         if response is not None and request is not None:
             response.lose()
-            request.lose()
+            request.vanish()
         self._record(error.status)
         if not is_silent:
             fields, body = refusals.refusal(error.status)
@@ -181,7 +181,7 @@ class Ending(Upgradable):
             return
         request = self.request
         if request is not None:
-            request.lose()
+            request.vanish()
         self._record(0)
         if self.wire.is_close_delimited():
             # Here FIN would read as a proper end of the body; only a reset tells the truth.
@@ -279,8 +279,10 @@ class Ending(Upgradable):
 
     def stop(self) -> None:
         """The time for running requests is spent: tell the application."""
-        if self.request is not None and self.request.answerer is not None:
-            self.request.answerer.stop()
+        # Held: whoever answers may let go of the exchange within this.
+        answerer = None if self.request is None else self.request.answerer
+        if answerer is not None:
+            answerer.stop()
         elif self.phase != OVER and not self.transport.is_lent:
             self._leave()
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from tests.support.server import Server
+from tests.support.supervised import ready_workers, until
 
 #: What one more worker has to boot and one more client to say.
 PATIENCE_S = 60.0
@@ -82,12 +83,18 @@ class Answered(Protocol):
     def wait_for_answers(self, count: int) -> None:
         """Until so many more answers came."""
 
+    @property
+    def by_worker(self) -> Counter[int]:
+        """Answers by the process id of who gave them."""
+
 
 def restart(server: Server, load: Answered, *, answers: int = 50) -> int:
     """Replace every worker while clients ask; returns the place in the log from where it is told."""
     load.wait_for_answers(answers)
     mark = server.mark()
+    old = set(ready_workers(server))
     os.kill(server.pid, signal.SIGHUP)
     server.wait_for_log("Reloaded", since=mark, timeout_s=PATIENCE_S)
+    until(lambda: load.by_worker.keys() - old, "a new worker answers", PATIENCE_S)
     load.wait_for_answers(answers)
     return mark

@@ -40,9 +40,10 @@ LEGEND = """
 - **form**: fields, also beyond ASCII.
 - **upload**: several megabytes, byte for byte.
 - **streaming**: the client has the first piece before the application makes the next one.
-- **WebSocket**: text, binary and the close code, both ways; or the protocol the application speaks over it.
-- **error page**: 500, nothing about the program in it, the traceback in the log.
-- **restart under load**: every worker replaced (SIGHUP) while clients go on asking; no request lost.
+- **WebSocket**: text, binary and the close code (Sanic's ASGI mode has only 1000), or what the application speaks.
+- **error page**: 500, nothing about the program in it, the traceback in the log; or what the application shows instead.
+- **restart under load**: every worker replaced (SIGHUP) while clients go on asking; no request lost, and what an old
+  worker had begun to stream it ends. A session that lives in a worker's memory ends with it.
 - **browser**: headless Chromium clicks through it.
 """
 

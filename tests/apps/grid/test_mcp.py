@@ -131,4 +131,3 @@ def test_restart_under_load(served: Served) -> None:
     with asking.going_on():
         restart(served.server, asking, answers=30)
     assert not asking.failures
-    assert len(asking.by_worker) > 2

@@ -46,9 +46,11 @@ RESPONSES = Target(
     _run,
     tuple(_lines(data) for data in (*GOOD.values(), *_BAD, _UPGRADE, response(b"X: y", body=b"until the end"))),
     (
-        b"\r\n", b"\n", b"\r", b"\r\n\r\n", b"0\r\n\r\n", b": ", b"HTTP/1.1 ", b"HTTP/1.0 200 OK\r\n", b"HTTP/1.1 101 S\r\n",
+        b"\r\n", b"\n", b"\r", b"\r\n\r\n", b"0\r\n\r\n", b": ", b"HTTP/1.1 ", b"HTTP/1.0 200 OK\r\n",
+        b"HTTP/1.1 101 S\r\n",
         b"HTTP/1.1 100 C\r\n\r\n", b"HTTP/1.1 204 N\r\n", b"Content-Length: 5\r\n", b"Content-Length: 0\r\n",
-        b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n", b"Connection: x, content-length\r\n", b"5\r\nhello\r\n",
+        b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n", b"Connection: x, content-length\r\n",
+        b"5\r\nhello\r\n",
         b"chunked", b", ", b";a=b", b"18446744073709551616", b"7fffffffffffffff\r\n",
     ),
 )  # fmt: skip

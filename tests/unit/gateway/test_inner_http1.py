@@ -11,7 +11,8 @@ from torana.base.endpoints import Endpoints
 from torana.exchange.carrier import Carrier, Upgradable
 from torana.exchange.request import Request
 from torana.exchange.response import Response
-from torana.gateway.inner_http1 import InnerExchange, Pipe
+from torana.gateway.inner_http1 import InnerExchange
+from torana.gateway.pipe import Pipe
 from torana.wire.events import RequestHead
 
 
@@ -313,7 +314,9 @@ def test_hints_and_trailers_are_passed_on() -> None:
     stage = Stage(trailers=True)
     stage.says(b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
     assert stage.way.acts == [("inform", 103, [(b"link", b"</a>")])]
-    stage.says(b"HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n")
+    stage.says(
+        b"HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n"
+    )
     assert ("trailers", [(b"x-sum", b"1")]) in stage.way.acts
     assert stage.overs == [True]
 
@@ -420,7 +423,9 @@ ASKS = ((b"host", b"t"), (b"connection", b"Upgrade"), (b"upgrade", b"websocket")
 
 def tunnel(version: str = "1.1") -> Stage:
     if version == "2":
-        return Stage("CONNECT", -1, ((b"host", b"t"), (b"sec-websocket-version", b"13")), version="2", upgrade=b"websocket")
+        return Stage(
+            "CONNECT", -1, ((b"host", b"t"), (b"sec-websocket-version", b"13")), version="2", upgrade=b"websocket"
+        )
     return Stage(fields=ASKS, upgrade=b"websocket")
 
 

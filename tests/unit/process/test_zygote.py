@@ -123,6 +123,7 @@ class Stage:
             slots=SimpleNamespace(listeners=lambda slot: []), selector=selectors.DefaultSelector(),
             inbox=SimpleNamespace(held=contextlib.nullcontext), vitals=SimpleNamespace(row=lambda position: None),
             news=SimpleNamespace(explain=lambda pid, status, usage, sent: "killed"),
+            roster_for=lambda options: None,
         )  # fmt: skip
         self.selector = supervisor.selector
         monkeypatch.setattr(nursery_module, "fork", self._fork)

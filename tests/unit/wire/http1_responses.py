@@ -1,4 +1,4 @@
-"""Drives a response reader over given pieces, in a form that cuts cannot change; and responses to read, good and bad."""
+"""Drives a response reader over given pieces, in a form that cuts cannot change; and responses, good and bad."""
 
 from __future__ import annotations
 
@@ -112,7 +112,8 @@ BAD = {
     ],
     "repeated-transfer-encoding": [response(CHUNKED, CHUNKED)],
     "bad-transfer-encoding": [
-        response(b"Transfer-Encoding: " + value) for value in (b"gzip", b"gzip, chunked", b"identity", b"chunked, x", b"")
+        response(b"Transfer-Encoding: " + value)
+        for value in (b"gzip", b"gzip, chunked", b"identity", b"chunked, x", b"")
     ],
     "length-and-coding": [response(CHUNKED, b"Content-Length: 5"), response(b"Content-Length: 5", CHUNKED)],
     "transfer-encoding-1.0": [response(CHUNKED, status=b"HTTP/1.0 200 OK")],

@@ -33,7 +33,16 @@ APPLICATION = table(
     Setting(
         "interface",
         choice(
-            "auto", "asgi", "asgi2", "wsgi", "aiohttp", "tornado", "streamlit", "gradio", "panel", "bokeh",
+            "auto",
+            "asgi",
+            "asgi2",
+            "wsgi",
+            "aiohttp",
+            "tornado",
+            "streamlit",
+            "gradio",
+            "panel",
+            "bokeh",
             also={"asgi3": "asgi"},
         ),  # fmt: skip
         "What the application speaks, or which product a script is written for; auto finds out, and says so when it "

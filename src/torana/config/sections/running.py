@@ -19,8 +19,8 @@ PROCESS = table(
     Setting(
         "affinity",
         affinity(),
-        "What keeps a session with one of several workers: a cookie of ours, a field, a part of the query, the client's "
-        "address; or a preset for what needs it.",
+        "What keeps a session with one of several workers: a cookie of ours, a field, a part of the query, the "
+        "client's address; or a preset for what needs it.",
         fills="serve.affinity",
     ),
     Setting(

@@ -3,11 +3,19 @@ cimport cython
 from torana.base.endpoints cimport Endpoints
 from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
-from torana.gateway.inner_http1 cimport InnerExchange, Pipe
+from torana.exchange.roles cimport Gateway
+from torana.gateway.aiohttp.writer cimport fields_of
+from torana.gateway.inner_http1 cimport InnerExchange
+from torana.gateway.pipe cimport Pipe
 from torana.wire.http1.client cimport ResponseReader
 
 cdef class InnerConnection
 cdef class Call
+
+cdef class Home(Gateway):
+    cpdef over(self, InnerConnection connection, bint is_reusable)
+    cpdef is_leaving(self, InnerConnection connection)
+    cpdef has_left(self, InnerConnection connection)
 
 cdef class InnerTransport:
     cdef object __weakref__
@@ -17,13 +25,14 @@ cdef class InnerTransport:
     cdef public bint is_closed
 
     cpdef write(self, object data)
+    @cython.locals(exchange=Call, keep_alive=bint)
+    cpdef answer_whole(self, int status, bytes reason, object headers, bytes body)
     cpdef bint is_closing(self) except -1
 
 cdef class InnerConnection(Pipe):
-    cdef public object gateway
+    cdef public Home home
     cdef public object protocol
-    cdef public object key
-    cdef public object tls
+    cdef public list waiting
     cdef public InnerTransport transport
     cdef public Call exchange
     cdef public double since
@@ -46,6 +55,8 @@ cdef class Call(InnerExchange):
     cdef public object frames
     cdef bint _is_told
 
+    @cython.locals(connection=InnerConnection)
+    cpdef say_over(self, bint is_reusable)
     cpdef begin(self, Request request, Response response, double limit_s)
     cpdef end_with(self, int status)
     cpdef bint is_left_open(self) except -1

@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from torana.exchange.request import Request
 from torana.exchange.response import Response
+from torana.exchange.roles import Gateway
 from torana.gateway.aiohttp.goodbye import Frames, goodbye
+from torana.gateway.aiohttp.writer import fields_of
 from torana.gateway.failure import log_warning
-from torana.gateway.inner_http1 import InnerExchange, Pipe
+from torana.gateway.inner_http1 import InnerExchange
+from torana.gateway.pipe import Pipe
 from torana.wire.http1.client import ResponseReader
 
 if TYPE_CHECKING:
     from torana.base.endpoints import Endpoints
-    from torana.gateway.aiohttp.gateway import AiohttpGateway
 
 #: How long the protocol's own way to end a handler may take when it is all that there is.
 _SHUTDOWN_S = 0.01
@@ -28,6 +30,22 @@ _SHUTDOWN_S = 0.01
 _HIGH_BYTES = 64 * 1024
 _LOW_BYTES = 16 * 1024
 _secure: list[ssl.SSLContext] = []
+
+
+class Home(Gateway):
+    """Who has the connections."""
+
+    def over(self, connection: InnerConnection, is_reusable: bool) -> None:
+        """An exchange has ended; its connection was closed or aborted, unless it is reusable."""
+        raise NotImplementedError
+
+    def is_leaving(self, connection: InnerConnection) -> None:
+        """A connection is lost, whose handler may still run."""
+        raise NotImplementedError
+
+    def has_left(self, connection: InnerConnection) -> None:
+        """Now it does not any more."""
+        raise NotImplementedError
 
 
 class InnerTransport:
@@ -48,6 +66,12 @@ class InnerTransport:
     def writelines(self, pieces: Any) -> None:
         """As ``write``."""
         self.write(b"".join(pieces))
+
+    def answer_whole(self, status: int, reason: bytes, headers: Any, body: bytes) -> None:
+        """For ``writer``: a response that needs no framing."""
+        exchange = self.connection.exchange
+        fields, keep_alive = fields_of(headers, exchange.own_server)
+        exchange.answer_whole(status, reason, fields, body, keep_alive)
 
     def is_closing(self) -> bool:
         return self.is_closed
@@ -125,17 +149,19 @@ def _secure_context() -> ssl.SSLContext:
 class InnerConnection(Pipe):
     """A protocol, its transport, and the exchange that it serves."""
 
-    def __init__(self, gateway: AiohttpGateway, protocol: Any, endpoints: Endpoints, key: Any, loop: Any) -> None:
-        self.gateway = gateway
+    def __init__(
+        self, home: Home, protocol: Any, endpoints: Endpoints, waiting: list[InnerConnection], loop: Any, server: bytes,
+        prefixes: tuple[bytes, ...],
+    ) -> None:  # fmt: skip
+        self.home = home
         self.protocol = protocol
-        #: What a request must have in common with the one it was made for.
-        self.key = key
-        self.tls = endpoints.tls
+        #: Where it waits for the next request, with others of the same client.
+        self.waiting = waiting
         self.transport: InnerTransport = InnerTransport(self, endpoints)
-        self.exchange = Call(self, self._over, ResponseReader())
-        self.exchange.own_server = gateway.own_server
+        self.exchange = Call(self)
+        self.exchange.own_server = server
         self.exchange.early_status = 500
-        self.exchange.prefixes = gateway.prefixes
+        self.exchange.prefixes = prefixes
         #: When it last became idle, by the gateway's clock.
         self.since = 0.0
         self.is_writing_paused = False
@@ -192,9 +218,6 @@ class InnerConnection(Pipe):
             self.is_lost = True
             self._loop.call_soon(self._lose)
 
-    def _over(self, is_reusable: bool) -> None:
-        self.gateway.over(self, is_reusable)
-
     # Told by the transport
 
     def left(self) -> None:
@@ -227,16 +250,18 @@ class InnerConnection(Pipe):
 
     def _lose(self) -> None:
         self.transport.is_closed = True
+        self.home.is_leaving(self)
         task = self.task
         if task is not None and not task.done():
-            self.gateway.is_leaving(self)
             task.add_done_callback(self._ended)
+        else:
+            self._ended(task)
         self.protocol.connection_lost(None)
 
     def _ended(self, task: Any) -> None:
         """The last handler has ended."""
         self.task = None
-        self.gateway.has_left(self)
+        self.home.has_left(self)
 
     def cancel(self) -> None:
         """Cancel the handler."""
@@ -249,8 +274,8 @@ class InnerConnection(Pipe):
 class Call(InnerExchange):
     """An exchange of aiohttp's, and its time."""
 
-    def __init__(self, connection: InnerConnection, over: Any, reader: ResponseReader) -> None:
-        super().__init__(connection, over, reader)
+    def __init__(self, connection: InnerConnection) -> None:
+        super().__init__(connection, None, ResponseReader())
         self.connection = connection
         #: The application's time, and when it is over (monotonic seconds; 0: never); kept by ``watch``.
         self.limit_s = 0.0
@@ -270,6 +295,10 @@ class Call(InnerExchange):
             self.deadline = self.looked + limit_s
             self.seen = 0
         self.start(request, response)
+
+    def say_over(self, is_reusable: bool) -> None:
+        connection = self.connection
+        connection.home.over(connection, is_reusable)
 
     def stop(self) -> None:
         """First time: what streams is cut, and its handler hears of it by writing. Second time: the handler is

@@ -3,15 +3,14 @@ cimport cython
 from torana.base.endpoints cimport Endpoints
 from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
-from torana.exchange.roles cimport Gateway
-from torana.gateway.aiohttp.connection cimport Call, InnerConnection
+from torana.gateway.aiohttp.connection cimport Call, Home, InnerConnection
 
-cdef class AiohttpGateway(Gateway):
+cdef class AiohttpGateway(Home):
     cdef public object app
     cdef public object options
     cdef public bytes own_server
     cdef public tuple prefixes
-    cdef public set calls
+    cdef set _open
     cdef set _leaving
     cdef dict _idle
     cdef Py_ssize_t _idle_count
@@ -24,9 +23,12 @@ cdef class AiohttpGateway(Gateway):
     cdef object _watch
 
     cpdef bint takes_tunnels(self) except -1
-    @cython.locals(endpoints=Endpoints, connection=InnerConnection, last=InnerConnection, waiting=list, call=Call)
+    @cython.locals(endpoints=Endpoints, memo=tuple, connection=InnerConnection, waiting=list, call=Call)
     cpdef answer(self, object request, object response)
     @cython.locals(waiting=list)
+    cdef list _waiting_of(self, Endpoints endpoints)
     cpdef over(self, InnerConnection connection, bint is_reusable)
+    cpdef is_leaving(self, InnerConnection connection)
+    cpdef has_left(self, InnerConnection connection)
     cpdef tick(self, double now_s)
     cdef _forget(self, double before)

@@ -11,19 +11,22 @@ import asyncio
 import inspect
 import logging
 from contextvars import Context, copy_context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import http, web
 
 from torana.base.errors import LoadError
 from torana.exchange.request import Request
 from torana.exchange.response import Response
-from torana.exchange.roles import Gateway
-from torana.gateway.aiohttp.connection import Call, InnerConnection
+from torana.gateway.aiohttp.connection import Call, Home, InnerConnection
 from torana.gateway.aiohttp.watch import Watch
+from torana.gateway.aiohttp.writer import with_direct_writers
 from torana.gateway.failure import ErrorPage
 from torana.gateway.options import GatewayOptions
 from torana.gateway.readings import encoded
+
+if TYPE_CHECKING:
+    from torana.base.endpoints import Endpoints
 
 _log = logging.getLogger("torana.lifespan")
 
@@ -46,7 +49,7 @@ _WANTED = {
 }
 
 
-class AiohttpGateway(Gateway):
+class AiohttpGateway(Home):
     """Answers for one ``aiohttp.web.Application``. ``request_s``: see ``build``."""
 
     def __init__(
@@ -58,8 +61,10 @@ class AiohttpGateway(Gateway):
         self.own_server = http.SERVER_SOFTWARE.encode("latin-1")
         #: aiohttp's paths begin behind the mount point: it knows nothing of such.
         self.prefixes = tuple(encoded(path) for path in (options.root_path, options.mount) if path)
-        self.calls: set[Call] = set()
+        #: Every connection that is not lost, busy or idle; and those whose handlers may run all the same.
+        self._open: set[InnerConnection] = set()
         self._leaving: set[InnerConnection] = set()
+        #: Idle connections by what they say of their client.
         self._idle: dict[Any, list[InnerConnection]] = {}
         self._idle_count = 0
         self._now = 0.0
@@ -78,26 +83,36 @@ class AiohttpGateway(Gateway):
     def answer(self, request: Request, response: Response) -> None:
         """Give the request to aiohttp, on a connection that this client has used before if there is one."""
         endpoints = request.endpoints
-        key = (endpoints.client, endpoints.server, endpoints.scheme)
+        memo = endpoints.memo
+        waiting = memo[1] if memo is not None and memo[0] is self else self._waiting_of(endpoints)
         connection = None
-        waiting = self._idle.get(key)
         while waiting:
             self._idle_count -= 1
-            last = waiting.pop()
-            if last.tls is endpoints.tls and last.is_ready():
-                connection = last
+            connection = waiting.pop()
+            if connection.is_ready():
                 break
-            last.close()
+            connection.close()
+            connection = None
         if connection is None:
-            connection = InnerConnection(self, self._server(), endpoints, key, self._loop)
+            connection = InnerConnection(
+                self, self._server(), endpoints, waiting, self._loop, self.own_server, self.prefixes
+            )
+            self._open.add(connection)
             self._context.copy().run(connection.open)
         call = connection.exchange
-        self.calls.add(call)
         call.begin(request, response, self._limit_s)
 
+    def _waiting_of(self, endpoints: Endpoints) -> list[InnerConnection]:
+        """The idle connections for a client; where it comes by a proxy, each request has its own ``endpoints``."""
+        # Connections keep their ``tls`` alive, so that nobody else's has its number.
+        key = (endpoints.client, endpoints.server, endpoints.scheme, id(endpoints.tls))
+        waiting = self._idle.get(key)
+        if waiting is None:
+            waiting = self._idle[key] = []
+        endpoints.memo = (self, waiting)
+        return waiting
+
     def over(self, connection: InnerConnection, is_reusable: bool) -> None:
-        """An exchange has ended; the connection was closed or aborted, unless it is reusable."""
-        self.calls.discard(connection.exchange)
         if not is_reusable:
             return
         if self._idle_count >= _MOST_IDLE:
@@ -105,45 +120,43 @@ class AiohttpGateway(Gateway):
             return
         connection.since = self._now
         self._idle_count += 1
-        waiting = self._idle.get(connection.key)
-        if waiting is None:
-            self._idle[connection.key] = [connection]
-        else:
-            waiting.append(connection)
+        connection.waiting.append(connection)
 
     def is_leaving(self, connection: InnerConnection) -> None:
-        """A connection is lost whose handler may still run."""
+        self._open.discard(connection)
         self._leaving.add(connection)
 
     def has_left(self, connection: InnerConnection) -> None:
-        """Now it does not any more."""
         self._leaving.discard(connection)
+
+    def calls(self) -> list[Call]:
+        """The exchanges under way."""
+        return [connection.exchange for connection in self._open if not connection.exchange.is_over]
 
     def running(self) -> int:
         """Handlers that run, also those whose client is gone, and WebSockets."""
-        return len(self.calls) + len(self._leaving)
+        return len(self.calls()) + len(self._leaving)
 
     def tick(self, now_s: float) -> None:
         self._now = now_s
         if self._idle:
             self._forget(now_s - _IDLE_S)
-        for call in [call for call in self.calls if call.is_left_open()]:
-            call.complain()
+        for call in self.calls():
+            if call.is_left_open():
+                call.complain()
         if self._watch is not None:
             self._watch.look(now_s)
 
     def _forget(self, before: float) -> None:
-        """Close the connections that are idle since ``before``."""
+        """Close the connections that are idle since ``before``, and forget the clients that have none."""
         for key, waiting in list(self._idle.items()):
-            kept = [connection for connection in waiting if connection.since > before]
-            if len(kept) < len(waiting):
-                self._idle_count -= len(waiting) - len(kept)
-                for connection in waiting:
-                    if connection.since <= before:
-                        connection.close()
-            if kept:
-                self._idle[key] = kept
-            else:
+            late = [connection for connection in waiting if connection.since <= before]
+            for connection in late:
+                waiting.remove(connection)
+                connection.close()
+            self._idle_count -= len(late)
+            if not waiting:
+                # Whoever still knows this list goes on with it; nobody else finds it.
                 del self._idle[key]
 
     # The application's life
@@ -166,7 +179,7 @@ class AiohttpGateway(Gateway):
         except BaseException:
             await self._clean_up()
             raise
-        self._server = runner.server
+        self._server = with_direct_writers(runner.server)
         # As it stood when start-up ended: what ``on_startup`` has set there, handlers find, as under aiohttp's server.
         self._context = copy_context()
 

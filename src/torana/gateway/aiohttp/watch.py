@@ -7,6 +7,8 @@ Never here: how an exchange ends (``connection``).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torana.exchange.states import CUT
 from torana.gateway.aiohttp.connection import Call
 from torana.gateway.culprit import stack_place, stack_text
@@ -19,9 +21,9 @@ _MOST_STACKS = 10
 
 
 class Watch:
-    """For one gateway, whose running ``calls`` it is given."""
+    """For one gateway, whose running calls it is given; ``calls`` asks for them between ticks."""
 
-    def __init__(self, limit_s: float, calls: set[Call]) -> None:
+    def __init__(self, limit_s: float, calls: Callable[[], list[Call]]) -> None:
         self._calls = calls
         self._rounds = Rounds(limit_s)
 
@@ -30,7 +32,7 @@ class Watch:
         late = self._rounds.late(now)
         soonest = now + self._rounds.step_s
         overdue = []
-        for call in self._calls:
+        for call in self._calls():
             # Zero: it is not to be looked at any more, such as a WebSocket.
             if call.deadline:
                 ends = _due(call, now, late)

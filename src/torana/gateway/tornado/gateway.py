@@ -95,6 +95,11 @@ class TornadoGateway(Gateway):
             # Of those that wait for what will never come, some are held by nothing but themselves.
             gc.collect()
 
+    async def drained(self) -> None:
+        # Whose client and connection are gone, nobody else tells.
+        for call in list(self.calls):
+            call.give_up(503)
+
     async def shutdown(self) -> None:
         await self._run("on_shutdown")
 

@@ -52,7 +52,8 @@ class WsgiGateway(Gateway):
     ) -> None:
         most = options.threads or default_threads()
         errors = ErrorStream(logger)
-        constants = Constants(errors, most > 1, options.is_multiprocess, native(options.root_path + options.mount), environ)
+        script_name = native(options.root_path + options.mount)
+        constants = Constants(errors, most > 1, options.is_multiprocess, script_name, environ)
         self.pool = ThreadPool(most)
         describer = Describer(constants.of, options.root_path, options.mount)
         self._site = Site(app, describer, errors, self.pool.put, options.spool_bytes, error_page)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any
 
-from torana.gateway.inner_http1 import InnerExchange, Pipe
+from torana.gateway.inner_http1 import InnerExchange
+from torana.gateway.pipe import Pipe
 from torana.net.transport import Transport
 
 if TYPE_CHECKING:

@@ -164,15 +164,19 @@ class Stream(Answering):
             if self.is_full():
                 return
         request = self.request
-        if request is not None and request.answerer is not None:
-            request.answerer.drained()
+        # Held: whoever answers may let go of the exchange within this.
+        answerer = None if request is None else request.answerer
+        if answerer is not None:
+            answerer.drained()
 
     def stop(self) -> None:
         """The time for running requests is spent: tell the application."""
         if self.carrier is not None:
             self.carrier.stop()
-        elif self.request is not None and self.request.answerer is not None:
-            self.request.answerer.stop()
+        else:
+            answerer = None if self.request is None else self.request.answerer
+            if answerer is not None:
+                answerer.stop()
 
     def retire(self) -> None:
         """The server is going to stop: a conversation is told so, once."""
