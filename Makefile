@@ -5,7 +5,7 @@
 PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8000
-JOBS ?= 2
+JOBS ?= 4
 TESTS ?= tests
 PYTEST_ARGS ?=
 # The whole suite leaves tests/apps/grid to `make apps`.

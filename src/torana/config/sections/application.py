@@ -44,7 +44,7 @@ APPLICATION = table(
             "panel",
             "bokeh",
             also={"asgi3": "asgi"},
-        ),  # fmt: skip
+        ),
         "What the application speaks, or which product a script is written for; auto finds out, and says so when it "
         "cannot.",
         fills="application.interface",
