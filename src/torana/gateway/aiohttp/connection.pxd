@@ -7,6 +7,7 @@ from torana.exchange.roles cimport Gateway
 from torana.gateway.aiohttp.writer cimport fields_of
 from torana.gateway.inner_http1 cimport InnerExchange
 from torana.gateway.pipe cimport Pipe
+from torana.wire.events cimport RequestHead
 from torana.wire.http1.client cimport ResponseReader
 
 cdef class InnerConnection
@@ -53,10 +54,12 @@ cdef class Call(InnerExchange):
     cdef public double looked
     cdef public long long seen
     cdef public object frames
+    cdef public bint is_last
     cdef bint _is_told
 
     @cython.locals(connection=InnerConnection)
     cpdef say_over(self, bint is_reusable)
+    @cython.locals(head=RequestHead)
     cpdef begin(self, Request request, Response response, double limit_s)
     cpdef end_with(self, int status)
     cpdef bint is_left_open(self) except -1

@@ -283,12 +283,16 @@ class Call(InnerExchange):
         self.looked = 0.0
         self.seen = 0
         self.frames: Frames | None = None
+        #: The client's connection ends with it.
+        self.is_last = False
         self._is_told = False
 
     def begin(self, request: Request, response: Response, limit_s: float) -> None:
         """``start``, with a limit of time; 0 for none."""
         self._is_told = False
         self.frames = None
+        head = request.head
+        self.is_last = not head.keep_alive and head.version != "2"
         self.limit_s = limit_s
         if limit_s:
             self.looked = time.monotonic()

@@ -115,7 +115,7 @@ class AiohttpGateway(Home):
     def over(self, connection: InnerConnection, is_reusable: bool) -> None:
         if not is_reusable:
             return
-        if self._idle_count >= _MOST_IDLE:
+        if connection.exchange.is_last or self._idle_count >= _MOST_IDLE:
             connection.close()
             return
         connection.since = self._now
