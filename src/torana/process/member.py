@@ -28,6 +28,7 @@ from torana.process.exit_codes import FAILED, STOPPED, exit_code_of
 from torana.process.log import set_up_log
 from torana.process.offspring import let_go_in_children
 from torana.process.options import RunOptions
+from torana.process.signal_stack import widen_signal_stack
 from torana.process.signals import Handlers, hear_no_more, only_note, stop_while_loading
 from torana.process.spawn import Duty
 from torana.process.worker import (
@@ -121,6 +122,7 @@ def settle_signals() -> None:
     stop_while_loading()
     signal.signal(signal.SIGINT, interrupted)
     report_faults()
+    widen_signal_stack()
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
