@@ -1,7 +1,8 @@
 """One aiohttp application: its life, and a connection in memory for each of its requests.
 
 aiohttp makes of the application what it would give to a listening socket (``web.AppRunner``), and answers exactly as
-it would there; only public names of it are needed. Its connections are kept for the next request of the same client.
+it would there. Names of aiohttp's that are not public are only asked for, and done without where a version has them no
+more (``connection``, ``writer``). Its connections are kept for the next request of the same client.
 Never here: the connections themselves (``connection``), how a request is carried (``gateway/inner_http1``).
 """
 
