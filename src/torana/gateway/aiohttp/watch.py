@@ -12,40 +12,27 @@ from collections.abc import Callable
 from torana.exchange.states import CUT
 from torana.gateway.aiohttp.connection import Call
 from torana.gateway.culprit import stack_place, stack_text
-from torana.gateway.failure import log_timeout, logger
-from torana.gateway.rounds import Rounds
+from torana.gateway.failure import log_timeout
+from torana.gateway.overdue import NEVER, Overdue
 from torana.gateway.stacks import stack_of_task
 
-#: Stacks logged in one look; of a burst the others are much the same, and writing them takes time.
-_MOST_STACKS = 10
 
-
-class Watch:
-    """For one gateway, whose running calls it is given; ``calls`` asks for them between ticks."""
+class Watch(Overdue[Call]):
+    """For one gateway; ``calls`` asks it for those that run."""
 
     def __init__(self, limit_s: float, calls: Callable[[], list[Call]]) -> None:
+        super().__init__(limit_s)
         self._calls = calls
-        self._rounds = Rounds(limit_s)
 
-    def look(self, now: float) -> None:
-        """See to all that is due."""
-        late = self._rounds.late(now)
-        soonest = now + self._rounds.step_s
-        overdue = []
-        for call in self._calls():
-            # Zero: it is not to be looked at any more, such as a WebSocket.
-            if call.deadline:
-                ends = _due(call, now, late)
-                if ends <= now:
-                    overdue.append(call)
-                elif ends < soonest:
-                    soonest = ends
-        # Afterwards, as an answer may bring the next request of its connection, and with it a new call.
-        for number, call in enumerate(overdue):
-            _end(call, number < _MOST_STACKS)
-        if len(overdue) > _MOST_STACKS:
-            logger.error("%d more requests timed out at this moment", len(overdue) - _MOST_STACKS)
-        self._rounds.plan(soonest, now, self.look)
+    def calls(self) -> list[Call]:
+        return self._calls()
+
+    def due(self, call: Call, now: float, late: float) -> float:
+        # Zero: it is not to be looked at any more, such as a WebSocket.
+        return _due(call, now, late) if call.deadline else NEVER
+
+    def end(self, call: Call, is_told: bool) -> None:
+        _end(call, is_told)
 
 
 def _due(call: Call, now: float, late: float) -> float:

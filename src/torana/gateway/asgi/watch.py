@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from torana.exchange.response import ClientDisconnected
 from torana.exchange.states import CUT, DONE
 from torana.gateway.culprit import stack_place, stack_text
-from torana.gateway.failure import log_timeout, log_warning, logger, plain
-from torana.gateway.rounds import Rounds
+from torana.gateway.failure import log_timeout, log_warning, plain
+from torana.gateway.overdue import NEVER, Overdue
 from torana.gateway.stacks import stack_of_task
 
 if TYPE_CHECKING:
@@ -22,44 +22,37 @@ if TYPE_CHECKING:
 
 #: A task that has not ended this long after it was cancelled is worth a line in the log; seconds.
 _STUCK_S = 5.0
-#: Stacks logged in one look; of a burst the others are much the same, and writing them takes time.
-_MOST_STACKS = 10
 
 
-class Watch:
+class Watch(Overdue["HttpCall"]):
     """For one gateway, whose ``calls`` it is given."""
 
     def __init__(self, limit_s: float, calls: set[HttpCall]) -> None:
-        self.limit_s = limit_s
+        super().__init__(limit_s)
         self._calls = calls
-        self._rounds = Rounds(limit_s)
+        self._now = 0.0
         # Cancelled calls: (when, call), the oldest first.
         self._cancelled: deque[tuple[float, HttpCall]] = deque()
 
+    def calls(self) -> set[HttpCall]:
+        return self._calls
+
     def look(self, now: float) -> None:
-        """See to all that is due."""
-        late = self._rounds.late(now)
-        soonest = now + self._rounds.step_s
-        overdue = []
-        for call in self._calls:
-            # Zero: it is not to be looked at any more.
-            if call.deadline:
-                ends = _due(call, now, late)
-                if ends <= now:
-                    overdue.append(call)
-                elif ends < soonest:
-                    soonest = ends
-        # Afterwards, as an answer may bring the next request of its connection, and with it a new call.
-        for number, call in enumerate(overdue):
-            _end(call, number < _MOST_STACKS)
-            self._cancelled.append((now, call))
-        if len(overdue) > _MOST_STACKS:
-            logger.error("%d more requests timed out at this moment", len(overdue) - _MOST_STACKS)
+        """See to all that is due, and to those that were cancelled and are still there."""
+        self._now = now
+        super().look(now)
         while self._cancelled and self._cancelled[0][0] <= now - _STUCK_S:
             call = self._cancelled.popleft()[1]
             if call in self._calls:
                 log_warning(f"The application still runs {_STUCK_S:g} s after it was cancelled", call.request.head)
-        self._rounds.plan(soonest, now, self.look)
+
+    def due(self, call: HttpCall, now: float, late: float) -> float:
+        # Zero: it is not to be looked at any more.
+        return _due(call, now, late) if call.deadline else NEVER
+
+    def end(self, call: HttpCall, is_told: bool) -> None:
+        _end(call, is_told)
+        self._cancelled.append((self._now, call))
 
 
 def _due(call: HttpCall, now: float, late: float) -> float:

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from torana.exchange.states import CUT
 from torana.gateway.culprit import stack_place, stack_text
-from torana.gateway.failure import log_timeout, logger
-from torana.gateway.rounds import Rounds
+from torana.gateway.failure import log_timeout
+from torana.gateway.overdue import Overdue
 from torana.gateway.stacks import stack_of_task
 
 if TYPE_CHECKING:
     from torana.gateway.tornado.call import Call
 
-#: Stacks logged in one look; of a burst the others are much the same, and writing them takes time.
-_MOST_STACKS = 10
 #: A list of tasks is good for so long; seconds. Where many are looked for at once, one look must do.
 _FRESH_S = 0.05
 
@@ -60,35 +58,18 @@ class Tasks:
         self._known = None
 
 
-class Watch:
+class Watch(Overdue["Call"]):
     """For one gateway, whose ``calls`` it is given."""
 
     def __init__(self, limit_s: float, calls: set[Call], tasks: Tasks) -> None:
-        self.limit_s = limit_s
+        super().__init__(limit_s)
         self._calls = calls
         self._tasks = tasks
-        self._rounds = Rounds(limit_s)
 
-    def look(self, now: float) -> None:
-        """See to all that is due."""
-        late = self._rounds.late(now)
-        soonest = now + self._rounds.step_s
-        overdue = []
-        for call in self._calls:
-            ends = self._due(call, now, late)
-            if ends <= now:
-                overdue.append(call)
-            elif ends < soonest:
-                soonest = ends
-        # Afterwards, as an answer may bring the next request of its connection, and with it a new call.
-        for number, call in enumerate(overdue):
-            self._end(call, number < _MOST_STACKS)
-        if len(overdue) > _MOST_STACKS:
-            logger.error("%d more requests timed out at this moment", len(overdue) - _MOST_STACKS)
-        self._rounds.plan(soonest, now, self.look)
+    def calls(self) -> set[Call]:
+        return self._calls
 
-    def _due(self, call: Call, now: float, late: float) -> float:
-        """When a call's time is over."""
+    def due(self, call: Call, now: float, late: float) -> float:
         response = call.response
         call.deadline += late
         progress = response.sent + 1 if response.is_begun() and response.state != CUT else 0
@@ -98,8 +79,7 @@ class Watch:
             call.deadline = now + self.limit_s
         return call.deadline
 
-    def _end(self, call: Call, is_told: bool) -> None:
-        """Cancel a call, and answer 504 in its place, or cut what has begun."""
+    def end(self, call: Call, is_told: bool) -> None:
         head = call.request.head
         has_begun = call.response.is_begun()
         tasks = self._tasks.of(call.handler()) if is_told else []
