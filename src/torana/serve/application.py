@@ -15,10 +15,11 @@ from torana.base.worker_policy import ANY, POLICIES
 from torana.gateway.error_page import error_page
 from torana.gateway.find import find
 from torana.gateway.hygiene import watched
-from torana.gateway.judge import MadeOnLoop, judge, judged_at_last
+from torana.gateway.judge import Judged, MadeOnLoop, judge, judged_at_last
 from torana.gateway.load import call_function, host, load_found, warm_up
 from torana.gateway.options import ApplicationOptions
 from torana.gateway.parts import Pair, Parts
+from torana.gateway.products.hosted import Hosted
 from torana.gateway.recognise import KEEPING
 from torana.gateway.warm import imported
 
@@ -65,18 +66,16 @@ def load_application(options: ApplicationOptions) -> Application:
 
 def _load_one(options: ApplicationOptions) -> Application:
     found = find(options.target, options.app_dir, options.interface)
-    if found.product:
-        with watched(found.module):
-            hosted = host(found, options)
-        return Application(
-            hosted.application, hosted.interface, hosted.name, found.how, hosted.why, hosted.policy, hosted.policy_why
-        )
+    # What is judged may be unwrapped by its product, which imports that: noticed like the rest.
     with watched(found.module):
-        loaded, name = load_found(found, options.is_factory, options.interface)
-        judged = judge(loaded, options.interface, options)
-    return Application(
-        judged.application, judged.interface, name, found.how, judged.why, judged.policy, judged.policy_why
-    )
+        known: Hosted | Judged
+        if found.product:
+            known = host(found, options)
+            name = known.name
+        else:
+            loaded, name = load_found(found, options.is_factory, options.interface)
+            known = judge(loaded, options.interface, options)
+    return Application(known.application, known.interface, name, found.how, known.why, known.policy, known.policy_why)
 
 
 def given_application(candidate: Any, options: ApplicationOptions) -> Application:
