@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-pytest_plugins = ["tests.support.grid_report"]
+pytest_plugins = ["tests.support.grid_report", "tests.support.threat_marks"]
 
 # At the end of the path: only where nothing is installed.
 sys.path.append(str(Path(__file__).resolve().parent.parent / "src"))

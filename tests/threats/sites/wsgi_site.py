@@ -1,0 +1,40 @@
+"""WSGI: the same paths as the ASGI site, where they make sense."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from tests.threats.sites.notes import note
+
+_PIECE = b"x" * 16384
+
+
+def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    path = environ["PATH_INFO"]
+    if path == "/bystander":
+        return _finish(start_response, "200 OK", b"well")
+    seen = {name: value for name, value in environ.items() if isinstance(value, (str, bool))}
+    note("fence" if path == "/fence" else "call", method=environ["REQUEST_METHOD"], path=path, environ=seen)
+    if path.startswith("/unread"):
+        return _finish(start_response, "403 Forbidden", b"no")
+    if path.startswith("/slow/"):
+        time.sleep(float(path.rpartition("/")[2]))
+    if path.startswith("/big/"):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return _stream(int(path.rpartition("/")[2]))
+    size = len(environ["wsgi.input"].read())
+    note("body", path=path, size=size, complete=True)
+    return _finish(start_response, "200 OK", f"{environ['REQUEST_METHOD']} {path} {size}".encode())
+
+
+def _finish(start_response: Callable[..., Any], status: str, body: bytes) -> Iterable[bytes]:
+    start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def _stream(size: int) -> Iterable[bytes]:
+    while size > 0:
+        yield _PIECE[:size]
+        size -= len(_PIECE)
