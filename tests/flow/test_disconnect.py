@@ -35,6 +35,7 @@ class Waiter:
         self.is_told.set()
 
 
+@pytest.mark.threat("G-106", sent="FIN or RST while the application waits", verdict="told once, at once")
 @pytest.mark.parametrize("way", ["close", "reset", "finish_writing"])
 @pytest.mark.parametrize(
     "request_bytes",
@@ -111,6 +112,7 @@ async def test_fin_that_came_before_the_second_request_began_is_not_forgotten() 
         await asyncio.wait_for(told.wait(), SOON_S)
 
 
+@pytest.mark.threat("G-106", sent="half-close right after the request", verdict="all answers arrive")
 @pytest.mark.parametrize("count", [1, 2, 5])
 @pytest.mark.parametrize("size", [2, 3_000_000])
 @in_loop
@@ -134,6 +136,7 @@ async def test_half_closed_client_gets_its_late_answers(count: int, size: int) -
         assert not client.is_reset
 
 
+@pytest.mark.threat("G-106", sent="half-close after an upload", verdict="answered")
 @in_loop
 async def test_half_closed_upload_is_answered() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -152,6 +155,9 @@ async def test_half_closed_upload_is_answered() -> None:
 BODY = b"5\r\nhello\r\n3;x=y\r\nabc\r\n0\r\nX: y\r\n\r\n"
 
 
+@pytest.mark.threat(
+    "G-016", sent="FIN at every offset of a chunked body", verdict="the application sees a disconnect, never the end"
+)
 @in_loop
 async def test_chunked_body_cut_anywhere_is_never_complete() -> None:
     heard: list[bool] = []
@@ -175,6 +181,9 @@ async def test_chunked_body_cut_anywhere_is_never_complete() -> None:
     assert log.errors() == []
 
 
+@pytest.mark.threat(
+    "G-106", sent="sending after the client left", verdict="OSError in the application, no error in the log"
+)
 @pytest.mark.parametrize("wrap", ["plain", "group", "nested", "context"])
 @in_loop
 async def test_sending_after_the_disconnect_raises_and_is_not_logged_as_an_error(wrap: str) -> None:

@@ -183,6 +183,7 @@ async def test_worn_out_worker_stops_by_itself_and_answers_all() -> None:
         await client.ended()
 
 
+@pytest.mark.threat("G-072", sent="bad requests in a burst", verdict="one line a second, with the number left out")
 @in_loop
 async def test_refusals_are_logged_once_a_second_with_what_was_left_out() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:

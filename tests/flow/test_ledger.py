@@ -100,6 +100,9 @@ async def test_requests_that_wait_for_a_thread_are_counted() -> None:
         assert not row.read().in_flight
 
 
+@pytest.mark.threat(
+    "G-107", sent="every way a request may end", verdict="the shared count of running requests is right"
+)
 @pytest.mark.parametrize(
     ("request_bytes", "way"),
     [

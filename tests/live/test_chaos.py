@@ -115,6 +115,11 @@ def judge(tally: Tally, kills: Kills, executed: list[tuple[str, int, int]]) -> N
     assert tally.posted <= posts.keys(), f"seed {SEED}: answered and never executed"
 
 
+@pytest.mark.threat(
+    "G-089",
+    sent="workers killed, recycled, reloaded and scaled under load",
+    verdict="no request fails but those a killed worker had begun",
+)
 def test_no_request_fails_whatever_happens_to_the_workers(tmp_path: Path) -> None:
     write_site(tmp_path)
     executed = tmp_path / "executed"

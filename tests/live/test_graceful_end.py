@@ -31,6 +31,7 @@ def get(server: Server, path: str) -> bytes:
     return Asked(server.address, path).answer()
 
 
+@pytest.mark.threat("G-102", sent="TERM with fifty endless streams", verdict="told, ended in time, named in the log")
 def test_fifty_streams_are_told_ended_and_named(faulty: Faulty) -> None:
     flags = ("--timeout-graceful", "1", "--timeout-cancel", "2")
     with supervised(faulty.place, *flags, workers=2) as server:
@@ -106,6 +107,7 @@ def pending(pid: int) -> int:
     return sum(int(line.split()[1], 16) for line in lines if line.startswith(("SigPnd:", "ShdPnd:")))
 
 
+@pytest.mark.threat("G-102", sent="a thousand signals of all kinds", verdict="requests are answered")
 def test_a_thousand_signals_of_all_kinds(faulty: Faulty) -> None:
     names = ["SIGHUP", "SIGUSR1", "SIGTTIN", "SIGWINCH", "SIGCHLD", "SIGTTOU", "SIGURG", "SIGPIPE"]
     with supervised(faulty.place, workers=2) as server:
@@ -129,6 +131,7 @@ def test_a_thousand_signals_of_all_kinds(faulty: Faulty) -> None:
     assert "Traceback" not in server.log
 
 
+@pytest.mark.threat("G-102", sent="TERM at the start, during a reload, amid crashes", verdict="the end in order")
 @pytest.mark.parametrize("when", ["booting", "reloading", "crashing"])
 def test_a_stop_comes_at_any_time(faulty: Faulty, when: str) -> None:
     with supervised(faulty.place, workers=2) as server:

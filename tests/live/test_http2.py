@@ -94,6 +94,7 @@ async def connect(address: tuple[str, int]) -> Http2Client:
     return client
 
 
+@pytest.mark.threat("G-055", sent="HUP under HTTP/2 load", verdict="no request fails")
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_a_rolling_reload_under_load_fails_no_request(place: Path) -> None:
     answers: list[bytes] = []

@@ -77,6 +77,9 @@ def internet_sockets_of(pid: int) -> set[str]:
     return known & {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
 
 
+@pytest.mark.threat(
+    "G-108", sent="an application that starts processes", verdict="they hold no descriptor of the server"
+)
 @pytest.mark.parametrize("loop", ["asyncio", "auto"])
 def test_a_child_of_a_worker_has_nothing_of_the_server(faulty: Faulty, loop: str) -> None:
     try:
@@ -101,6 +104,9 @@ def test_a_child_of_a_worker_has_nothing_of_the_server(faulty: Faulty, loop: str
                 os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.threat(
+    "G-095", sent="the supervisor as process 1, with strangers that end", verdict="reaped, whatever their exit code"
+)
 def test_as_process_1_strangers_are_reaped_and_mean_nothing(faulty: Faulty) -> None:
     unshare = shutil.which("unshare")
     if unshare is None:
@@ -126,6 +132,7 @@ def test_as_process_1_strangers_are_reaped_and_mean_nothing(faulty: Faulty) -> N
         assert ended(server) == 0
 
 
+@pytest.mark.threat("G-095", sent="the supervisor killed while its workers hang", verdict="all processes end")
 def test_workers_of_a_killed_supervisor_end_even_if_they_hang(faulty: Faulty) -> None:
     flags = ("--timeout-graceful", "1", "--timeout-cancel", "0.5", "--timeout-shutdown", "0.5")
     with supervised(faulty.place, *flags, workers=3, expect_exit=None) as server:
@@ -143,6 +150,7 @@ def test_workers_of_a_killed_supervisor_end_even_if_they_hang(faulty: Faulty) ->
             assert len(answering(again)) == 1
 
 
+@pytest.mark.threat("G-089", sent="a worker stopped by STOP for a while", verdict="its queue is served once it goes on")
 def test_a_stopped_worker_is_waited_for_and_its_queue_is_served(faulty: Faulty) -> None:
     with supervised(faulty.place, workers=3) as server:
         workers = children_of(server.pid)
@@ -170,6 +178,7 @@ def limit_processes(command: list[str], pid: int, count: int) -> None:
     subprocess.run([*command, sys.executable, "-c", script], check=True)
 
 
+@pytest.mark.threat("G-094", sent="no more processes allowed", verdict="those that run serve on")
 def test_no_more_processes_for_this_user(public: Path) -> None:
     """A real limit, which holds for a user who is not root."""
     setpriv = shutil.which("setpriv")
@@ -202,6 +211,7 @@ def test_no_more_processes_for_this_user(public: Path) -> None:
         assert server.stop() == 0
 
 
+@pytest.mark.threat("G-096", sent="no descriptor left in a worker", verdict="serves again as soon as there is one")
 def test_a_full_file_table_is_sat_out(faulty: Faulty) -> None:
     with supervised(faulty.place, workers=2) as server:
         workers = sorted(children_of(server.pid))
@@ -222,6 +232,9 @@ def test_a_full_file_table_is_sat_out(faulty: Faulty) -> None:
         assert server.log.count("cannot accept: ") <= 4
 
 
+@pytest.mark.threat(
+    "G-096", sent="no descriptor left in the supervisor", verdict="replaces workers again as soon as there is one"
+)
 def test_a_full_file_table_of_the_supervisor_is_sat_out(faulty: Faulty) -> None:
     with supervised(faulty.place, workers=2) as server:
         _, hard = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
@@ -235,6 +248,7 @@ def test_a_full_file_table_of_the_supervisor_is_sat_out(faulty: Faulty) -> None:
         until(lambda: len(answering(server)) == 2, "two workers again")
 
 
+@pytest.mark.threat("G-097", sent="a pipe to the log that nobody reads", verdict="requests are answered all the while")
 def test_a_log_that_nobody_reads_stops_nobody(faulty: Faulty) -> None:
     reader, writer = os.pipe()
     port = free_port()
@@ -283,6 +297,9 @@ def is_open(port: int) -> bool:
         return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
+@pytest.mark.threat(
+    "G-093", sent="code that crashes at its start, again and again", verdict="growing pauses, a short log"
+)
 def test_code_that_crashes_at_boot_costs_neither_the_machine_nor_the_log(faulty: Faulty) -> None:
     with supervised(faulty.place, workers=3) as server:
         first, second, last = ready_workers(server)

@@ -156,6 +156,11 @@ def test_a_reload_that_is_asked_for_during_the_import_imports_again(place: Path)
         until(lambda: not is_there(sleeping), "the import that nobody wants any more has ended")
 
 
+@pytest.mark.threat(
+    "G-107",
+    sent="the process that workers are forked from is killed",
+    verdict="workers serve on, the next fork has a new one",
+)
 def test_workers_notice_nothing_of_a_killed_zygote(place: Path) -> None:
     with supervised(place, "--preload") as server:
         (zygote,) = zygotes(server)
@@ -254,6 +259,7 @@ def test_an_import_that_takes_too_long_is_shown_and_ended(place: Path) -> None:
         assert text_of(server) == "one"
 
 
+@pytest.mark.threat("G-108", sent="random numbers of forked workers", verdict="no two alike")
 def test_no_two_workers_draw_the_same_numbers(place: Path) -> None:
     write(
         place,

@@ -29,6 +29,9 @@ def steps(server: Server, since: int) -> list[str]:
     return [word.removeprefix("is ") for word in found]
 
 
+@pytest.mark.threat(
+    "G-103", sent="max_requests reached by all workers under load", verdict="one after another, nothing lost"
+)
 @pytest.mark.parametrize(
     ("flags", "why"),
     [
@@ -56,6 +59,7 @@ def test_workers_are_replaced_one_after_another_and_no_request_is_lost(
         assert "ERROR" not in server.log
 
 
+@pytest.mark.threat("G-091", sent="an application that leaks", verdict="replaced at max_rss, gracefully")
 def test_a_worker_that_grows_is_replaced_before_it_costs_the_others(faulty: Faulty) -> None:
     with supervised(faulty.place, "--max-rss", "150MiB", workers=2) as server:
         mark = server.mark()
@@ -72,6 +76,7 @@ def test_a_worker_that_grows_is_replaced_before_it_costs_the_others(faulty: Faul
         until(lambda: answering(server) == children_of(server.pid), "all workers answer")
 
 
+@pytest.mark.threat("G-103", sent="a replacement that fails to start", verdict="the old worker stays")
 def test_a_replacement_that_does_not_start_leaves_the_old_one_at_work(faulty: Faulty) -> None:
     with supervised(faulty.place, workers=2) as server:
         workers = children_of(server.pid)

@@ -143,6 +143,7 @@ def test_starlette_tasks(place: Path, name: str) -> None:
     assert "The application failed" not in log and "without" not in log
 
 
+@pytest.mark.threat("G-092", sent="a thread stuck in C beyond timeout_request", verdict="the worker is replaced")
 def test_worker_with_a_thread_stuck_in_c_is_replaced(place: Path) -> None:
     flags = ("--workers", "1", "--timeout-request", "0.5", "--threads", "2")
     with running("in_c:app", *flags, cwd=place) as server, httpx.Client(trust_env=False, timeout=30) as client:

@@ -63,6 +63,7 @@ def server(tmp_path: Path) -> object:
             server.kill()
 
 
+@pytest.mark.threat("G-067", sent="every descriptor taken", verdict="waits without spinning, serves again at once")
 def test_starved_worker_waits_quietly_and_recovers(server: Server) -> None:
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > LIMIT
     with Connection(server.address) as control:
@@ -84,6 +85,7 @@ def test_starved_worker_waits_quietly_and_recovers(server: Server) -> None:
     assert len(starved) == 1
 
 
+@pytest.mark.threat("G-067", sent="more clients than descriptors", verdict="all answered")
 def test_more_clients_than_descriptors_are_all_answered(server: Server) -> None:
     clients = [Connection(server.address) for _ in range(2 * LIMIT)]
     answers = []

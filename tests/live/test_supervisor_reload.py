@@ -20,6 +20,7 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.threat("G-100", sent="HUP under load", verdict="no request fails")
 def test_new_code_serves_and_no_request_fails(place: Path) -> None:
     with supervised(place, workers=3) as server:
         old = set(ready_workers(server))
@@ -53,6 +54,7 @@ def test_a_replacement_is_ready_before_the_old_worker_retires_and_one_at_a_time(
     assert events == ["starts", "is ready after", "retires"] * 3
 
 
+@pytest.mark.threat("G-101", sent="HUP with code that cannot be imported or started", verdict="the old code serves on")
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -86,6 +88,7 @@ def test_code_that_does_not_work_changes_nothing(place: Path, change: tuple[str,
         assert set(load.tally.texts) == {"mended"}
 
 
+@pytest.mark.threat("G-100", sent="HUP with a slow start", verdict="served by the old code until then")
 def test_new_code_that_boots_for_ten_seconds_keeps_nobody_waiting(place: Path) -> None:
     with supervised(place, workers=1) as server:
         with loading(server.address, kept=4, fresh=4, pause_s=0.002) as load:
@@ -140,6 +143,7 @@ def test_another_address_takes_more_than_a_reload(place: Path) -> None:
         server.kill()
 
 
+@pytest.mark.threat("G-100", sent="many HUPs at once", verdict="answered as one reload")
 def test_many_reloads_at_once(place: Path) -> None:
     with supervised(place, workers=2) as server:
         with loading(server.address, kept=4, fresh=4, pause_s=0.002) as load:

@@ -58,6 +58,7 @@ def arrived(place: Path, count: int) -> None:
     until(lambda: log.exists() and log.read_text().count("\n") >= count, "the requests have arrived")
 
 
+@pytest.mark.threat("G-089", sent="a worker killed by KILL", verdict="replaced, and the log names the signal")
 def test_a_killed_worker_is_replaced(place: Path) -> None:
     with supervised(place, workers=3) as server:
         victim, *others = ready_workers(server)
@@ -70,6 +71,9 @@ def test_a_killed_worker_is_replaced(place: Path) -> None:
         until(lambda: answering(server) == children_of(server.pid), "all workers answer")
 
 
+@pytest.mark.threat(
+    "G-089", sent="a worker killed while connections wait in its queue", verdict="all of them are answered"
+)
 def test_what_waited_in_the_queue_of_a_killed_worker_is_answered(place: Path) -> None:
     with supervised(place, workers=2) as server:
         victim = ready_workers(server)[0]
@@ -97,6 +101,7 @@ def test_a_worker_that_ends_by_itself_is_replaced_and_named(place: Path, path: s
         until(lambda: len(answering(server)) == 2, "all workers answer")
 
 
+@pytest.mark.threat("G-103", sent="TERM to one worker", verdict="the replacement serves first")
 def test_a_worker_that_is_told_to_end_is_replaced_first(place: Path) -> None:
     with supervised(place, workers=2) as server:
         victim = ready_workers(server)[0]
@@ -151,6 +156,7 @@ def test_a_pause_keeps_the_listeners_and_a_reload_ends_it(place: Path) -> None:
         until(lambda: len(children_of(server.pid)) == 2, "two workers")
 
 
+@pytest.mark.threat("G-102", sent="TERM while a request runs", verdict="the request is finished")
 def test_term_lets_a_running_request_finish(place: Path) -> None:
     with supervised(place, workers=2, environment={"EXECUTED": str(place / "executed")}) as server:
         asked = [Asked(server.address, "/slow1") for _ in range(6)]
@@ -163,6 +169,7 @@ def test_term_lets_a_running_request_finish(place: Path) -> None:
             socket.create_connection(server.address)
 
 
+@pytest.mark.threat("G-102", sent="TERM with connections in the queue", verdict="those who had connected are answered")
 def test_who_connected_before_a_stop_is_answered(place: Path) -> None:
     with supervised(place, workers=2, environment={"DELAY_S": "0.01"}) as server:
         asked = [Asked(server.address, "/1") for _ in range(100)]
@@ -180,6 +187,7 @@ def test_a_drain_delay_accepts_for_a_while(place: Path) -> None:
         assert ended(server) == 0
 
 
+@pytest.mark.threat("G-102", sent="a second signal to stop", verdict="the end at once")
 @pytest.mark.parametrize(("first", "second"), [("SIGINT", "SIGINT"), ("SIGTERM", "SIGQUIT"), ("SIGQUIT", "")])
 def test_stopping_at_once(place: Path, first: str, second: str) -> None:
     with supervised(place, workers=2, environment={"EXECUTED": str(place / "executed")}) as server:
@@ -195,6 +203,7 @@ def test_stopping_at_once(place: Path, first: str, second: str) -> None:
     assert "at once" in server.log
 
 
+@pytest.mark.threat("G-102", sent="TERM during a reload", verdict="the end in order")
 def test_a_stop_while_a_reload_is_under_way(place: Path) -> None:
     with supervised(place, workers=2) as server:
         write_site(place, ("time.sleep(BOOT_S)", "time.sleep(60)"))
@@ -204,6 +213,7 @@ def test_a_stop_while_a_reload_is_under_way(place: Path) -> None:
         assert ended(server, 20) == 0
 
 
+@pytest.mark.threat("G-102", sent="TERM while workers crash at their start", verdict="the end in order")
 def test_a_stop_amid_a_crash_loop(place: Path) -> None:
     with supervised(place, workers=1) as server:
         write_site(place, ("time.sleep(BOOT_S)", "os._exit(9)"))
@@ -214,6 +224,7 @@ def test_a_stop_amid_a_crash_loop(place: Path) -> None:
         assert ended(server, 20) == 0
 
 
+@pytest.mark.threat("G-097", sent="logs renamed, then USR1", verdict="both written anew, no line lost")
 def test_logs_are_opened_anew(place: Path) -> None:
     log = place / "access.log"
     with supervised(place, "--access-log", "--access-log-file", str(log), workers=2) as server:
@@ -230,6 +241,7 @@ def test_logs_are_opened_anew(place: Path) -> None:
         until(both_write, "both workers write to it")
 
 
+@pytest.mark.threat("G-102", sent="thousands of mixed signals", verdict="nobody ends, requests are answered")
 def test_thousands_of_signals(place: Path) -> None:
     with supervised(place, workers=2) as server:
         mark = server.mark()
@@ -241,6 +253,9 @@ def test_thousands_of_signals(place: Path) -> None:
         assert answering(server)
 
 
+@pytest.mark.threat(
+    "G-090", sent="an application that closes the server's descriptors", verdict="that worker is replaced"
+)
 def test_a_worker_that_closes_what_is_not_its_own_is_replaced(place: Path) -> None:
     write_site(place, ('if path == "/die":\n        os._exit(7)', 'if path == "/die":\n        close_channel()'))
     with open(place / "site_one.py", "a") as file:
@@ -265,6 +280,7 @@ def test_a_worker_that_closes_what_is_not_its_own_is_replaced(place: Path) -> No
         until(lambda: answering(server) == children_of(server.pid), "all workers answer")
 
 
+@pytest.mark.threat("G-094", sent="fork fails for a while", verdict="the others serve on, the supervisor tries again")
 def test_a_fork_that_fails_is_survived(place: Path) -> None:
     """No more processes for this user: root has no such limit, so the fork itself is made to fail."""
     (place / "sitecustomize.py").write_text(
@@ -295,6 +311,7 @@ def _paths() -> list[Path]:
     return [Path(torana.__file__).parents[1]]
 
 
+@pytest.mark.threat("G-095", sent="orphans of the application end", verdict="reaped, and taken for nobody's worker")
 def test_children_that_are_left_to_it_are_reaped_and_passed_over(place: Path) -> None:
     """As process 1 of a container would: a foreign child that ends with code 3 means nothing."""
     script = (

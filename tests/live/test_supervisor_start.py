@@ -63,6 +63,7 @@ def test_web_concurrency_asks_for_workers(place: Path) -> None:
         server.wait_for_log("All workers (2)")
 
 
+@pytest.mark.threat("G-108", sent="descriptors of a worker", verdict="its own and no others")
 def test_a_worker_holds_its_own_descriptors_and_no_others(place: Path) -> None:
     with supervised(place, "--bind", "127.0.0.1:0", "--bind", f"unix:{place}/socket", workers=3) as server:
         files = json.loads(httpx.get(f"{server.origin}/files").text)
@@ -73,6 +74,7 @@ def test_a_worker_holds_its_own_descriptors_and_no_others(place: Path) -> None:
     assert not [name for name in files.values() if "signalfd" in name], files
 
 
+@pytest.mark.threat("G-108", sent="channels of other workers", verdict="closed")
 def test_nothing_is_kept_of_another_workers_channel(place: Path) -> None:
     """The last worker was forked when the channels of all others were open: it holds no more than the first."""
     with supervised(place, workers=4) as server:
@@ -119,6 +121,7 @@ def test_exit_handlers_of_the_application_run(place: Path) -> None:
     assert server.log.count("bye from") == 2
 
 
+@pytest.mark.threat("G-093", sent="an application that cannot start", verdict="exit code 3, said once")
 @pytest.mark.parametrize(
     ("change", "code", "said"),
     [
@@ -139,6 +142,7 @@ def test_a_broken_application_is_said_once(place: Path, change: tuple[str, str],
     assert children_of(server.pid) == set()
 
 
+@pytest.mark.threat("G-093", sent="workers that crash at their first start", verdict="the server ends")
 def test_workers_that_crash_at_the_start_end_the_server(place: Path) -> None:
     write_site(place, ("time.sleep(BOOT_S)", "os.kill(os.getpid(), 11)"))
     with beginning(place, "--workers", "2") as server:
@@ -213,6 +217,7 @@ def test_stopping_while_the_workers_start(place: Path) -> None:
     assert "Traceback" not in server.log
 
 
+@pytest.mark.threat("G-095", sent="the supervisor killed while requests run", verdict="finished, then all end")
 def test_workers_of_a_supervisor_that_was_killed_finish_and_end(place: Path) -> None:
     with supervised(place, workers=3, expect_exit=None) as server:
         workers = ready_workers(server)
@@ -242,6 +247,7 @@ def _connections_of(pid: int) -> int:
     return sum(1 for link in links if link.startswith("socket:")) - 3
 
 
+@pytest.mark.threat("G-095", sent="the supervisor killed while a worker hangs", verdict="it ends")
 def test_a_worker_that_hangs_ends_after_its_supervisor(place: Path) -> None:
     write_site(place, ('if path == "/die":\n        os._exit(7)', 'if path == "/die":\n        time.sleep(600)'))
     times = ("--timeout-graceful", "0.5", "--timeout-cancel", "0.5", "--timeout-shutdown", "0.5")

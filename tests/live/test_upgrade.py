@@ -85,6 +85,7 @@ def check(load: Load) -> None:
     assert not tally.failures, tally.describe()
 
 
+@pytest.mark.threat("G-100", sent="USR2 under load", verdict="no request is lost")
 def test_no_request_is_lost(place: Path) -> None:
     with serving(place, "--pid", f"{place}/pid") as server:
         old_workers = set(ready_workers(server))
@@ -123,6 +124,7 @@ def test_twice_in_a_row(place: Path) -> None:
         end(second)
 
 
+@pytest.mark.threat("G-100", sent="USR2 while a stream runs", verdict="finished by the old program")
 def test_a_stream_is_finished_by_the_old_program(place: Path) -> None:
     with serving(place, "--pid", f"{place}/pid", workers=1) as server:
         with socket.create_connection(server.address) as stream:
@@ -289,6 +291,7 @@ def test_the_name_of_the_interpreter_leads_to_another(place: Path) -> None:
 # What goes wrong
 
 
+@pytest.mark.threat("G-101", sent="USR2 into a program that does not start", verdict="the old one serves on")
 @pytest.mark.parametrize(
     ("old", "new", "code"),
     [

@@ -38,6 +38,11 @@ def died(server: Server, pid: int) -> str:
     return server.wait_for_log(f"(pid {pid}) died: ")
 
 
+@pytest.mark.threat(
+    "G-092",
+    sent="loops, sleeps and regular expressions that do not end",
+    verdict="the stack in the log, the worker replaced",
+)
 def test_workers_that_hang_show_where_and_are_replaced(faulty: Faulty) -> None:
     workers = len(HANGS) + 1
     with supervised(faulty.place, "--timeout-hang", "1", workers=workers) as server:
@@ -65,6 +70,7 @@ def test_workers_that_hang_show_where_and_are_replaced(faulty: Faulty) -> None:
     assert "SIGKILL" not in server.log
 
 
+@pytest.mark.threat("G-092", sent="long honest work", verdict="nobody is replaced")
 def test_nobody_who_works_is_taken_for_hung(faulty: Faulty) -> None:
     """Boots, computations and native calls longer than the limit, as long as nobody waits or something moves."""
     with supervised(faulty.place, "--timeout-hang", "1", environment={"BOOT_S": "2.5"}, workers=3) as server:
@@ -79,6 +85,7 @@ def test_nobody_who_works_is_taken_for_hung(faulty: Faulty) -> None:
     assert "nothing has moved" not in server.log and "SIGABRT" not in server.log
 
 
+@pytest.mark.threat("G-092", sent="threads stuck for ever", verdict="shown, the worker replaced")
 @pytest.mark.parametrize("deed", ["wait_for_myself", "spin"])
 def test_threads_that_do_not_come_back_are_shown_and_the_worker_is_replaced(faulty: Faulty, deed: str) -> None:
     """The loop turns, so the worker does not hang; but whoever it accepts would wait in vain."""
@@ -115,6 +122,9 @@ CRASHES = {
 }
 
 
+@pytest.mark.threat(
+    "G-090", sent="SIGSEGV, SIGABRT, SIGBUS, `os._exit` within a request", verdict="named with the request, replaced"
+)
 def test_workers_that_crash_are_named_with_their_requests_and_replaced(faulty: Faulty) -> None:
     with supervised(faulty.place, workers=3) as server:
         for path, (deed, how, why) in CRASHES.items():

@@ -97,8 +97,8 @@ class Poller:
         fd = watched.fd
         while fd >= len(self._table):
             self._table.extend([None] * len(self._table))
-        self._table[fd] = watched
         self._add(fd, events)
+        self._table[fd] = watched
 
     def change(self, watched: Watched, events: int) -> None:
         """Watch for other events from now on."""
@@ -109,7 +109,11 @@ class Poller:
         fd = watched.fd
         if 0 <= fd < len(self._table) and self._table[fd] is watched:
             self._table[fd] = None
-            self._remove(fd)
+            try:
+                self._remove(fd)
+            except OSError:
+                # Closing the descriptor, which comes next, removes it too.
+                pass
 
     def watched(self) -> list[Watched]:
         """All that is watched now."""
