@@ -85,11 +85,8 @@ def _served(call: Call) -> Any:
 
 def host(found: Found, options: ApplicationOptions) -> Hosted:
     """Have a product's own module host what was found; raises ``LoadError``."""
-    module = _product(found.product)
-    if module is None or not hasattr(module, "host"):
-        raise LoadError(f"{found.why or found.target}; that is not available yet in this version")
     try:
-        return module.host(found, options)  # type: ignore[no-any-return]
+        return _product(found.product).host(found, options)  # type: ignore[no-any-return]
     except ModuleNotFoundError as error:
         if error.name and not error.name.startswith("torana"):
             raise _load_error(_needs(found.product, error), error) from error
@@ -102,13 +99,10 @@ def unwrap(product: str, application: Any, options: ApplicationOptions | None = 
     return None if unwrapping is None else unwrapping(application, options)
 
 
-def _product(name: str) -> ModuleType | None:
-    full = f"torana.gateway.products.{name}"
+def _product(name: str) -> ModuleType:
     try:
-        return importlib.import_module(full)
+        return importlib.import_module(f"torana.gateway.products.{name}")
     except ModuleNotFoundError as error:
-        if error.name == full:
-            return None
         raise _load_error(_needs(name, error), error) from error
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from torana.base.worker_policy import SINGLE, STICKY
 from torana.gateway.source import Source
 
 STREAMLIT = "streamlit"
@@ -17,15 +16,6 @@ PANEL = "panel"
 BOKEH = "bokeh"
 DASH = "dash"
 JUPYTER = "jupyter"
-
-#: In how many workers a product's program may run, and why: what its own module says again when it is loaded.
-KEEPING = {
-    STREAMLIT: (STICKY, "keeps each visitor's Streamlit session in memory"),
-    GRADIO: (STICKY, "keeps its sessions and its queue in memory"),
-    PANEL: (STICKY, "keeps each visitor's session in memory"),
-    BOKEH: (STICKY, "keeps each visitor's session in memory"),
-    JUPYTER: (SINGLE, "is a Jupyter server, whose kernels belong to one process"),
-}
 
 #: Frameworks whose applications can be called by a server, or are programs of their own.
 _FRAMEWORKS = frozenset(

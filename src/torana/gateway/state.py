@@ -6,37 +6,24 @@ Looks at what is inside an application: sticky parts are mounted and wrapped. Ne
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
-from torana.base.worker_policy import ANY, POLICIES, SINGLE, STICKY
+from torana.base.worker_policy import POLICIES, STICKY
+from torana.gateway import keeping
+from torana.gateway.keeping import NOTHING, Keeping
 from torana.gateway.kinds import is_of
 from torana.gateway.shape import attribute
 
-
-class Keeping(NamedTuple):
-    """In how many workers an application may run, and why: a clause without a subject."""
-
-    policy: str
-    why: str
-
-
-NOTHING = Keeping(ANY, "")
-
 _JUPYTER = frozenset({("jupyter_server.serverapp", "ServerWebApplication"), ("jupyter_server.serverapp", "ServerApp")})
-_STICKY: tuple[tuple[frozenset[tuple[str, str]], str], ...] = (
-    (
-        frozenset({("streamlit.web.server.starlette.starlette_app", "App")}),
-        "keeps each visitor's Streamlit session in memory",
-    ),
-    (
-        frozenset({("gradio.routes", "App"), ("gradio.blocks", "Blocks")}),
-        "keeps Gradio's queue and session state in memory",
-    ),
+_PRODUCTS = (
+    (_JUPYTER, keeping.JUPYTER),
+    (frozenset({("streamlit.web.server.starlette.starlette_app", "App")}), keeping.STREAMLIT),
+    (frozenset({("gradio.routes", "App"), ("gradio.blocks", "Blocks")}), keeping.GRADIO),
     (
         frozenset({("bokeh.server.tornado", "BokehTornado"), ("bokeh.application.application", "Application")}),
-        "keeps each visitor's Bokeh session in memory",
+        keeping.BOKEH,
     ),
-    (frozenset({("panel.viewable", "ServableMixin")}), "keeps each visitor's Panel session in memory"),
+    (frozenset({("panel.viewable", "ServableMixin")}), keeping.PANEL),
 )
 _ENGINES = frozenset({("engineio.async_drivers.asgi", "ASGIApp"), ("engineio.middleware", "WSGIApp")})
 _MCP = frozenset({
@@ -58,11 +45,9 @@ def keeping_of(application: Any) -> Keeping:
         told = attribute(each, "__torana_workers__")
         if isinstance(told, str) and told in POLICIES:
             return Keeping(told, f"says so (__torana_workers__ = {told!r})")
-        if is_of(each, _JUPYTER):
-            return Keeping(SINGLE, "is a Jupyter server, whose kernels belong to one process")
-        for names, why in _STICKY:
+        for names, kept in _PRODUCTS:
             if is_of(each, names):
-                return Keeping(STICKY, why)
+                return kept
         if is_of(each, _ENGINES) and not _is_spread(each):
             return Keeping(STICKY, "keeps Socket.IO's sessions in memory")
         if is_of(each, _MCP) and not attribute(attribute(each, "session_manager"), "stateless"):

@@ -16,11 +16,11 @@ from torana.gateway.error_page import error_page
 from torana.gateway.find import find
 from torana.gateway.hygiene import watched
 from torana.gateway.judge import Judged, MadeOnLoop, judge, judged_at_last
+from torana.gateway.keeping import NOTHING, OF_PRODUCT, Keeping
 from torana.gateway.load import call_function, host, load_found, warm_up
 from torana.gateway.options import ApplicationOptions
 from torana.gateway.parts import Pair, Parts
 from torana.gateway.products.hosted import Hosted
-from torana.gateway.recognise import KEEPING
 from torana.gateway.warm import imported
 
 __all__ = [
@@ -95,14 +95,14 @@ def failed_application(text: str) -> Application:
     return Application(error_page(text), "asgi3", "error page", "instead of the application", "")
 
 
-def foreseen(options: ApplicationOptions) -> tuple[str, str]:
-    """The policy and its reason, as far as files tell before anything is imported; (ANY, "") otherwise."""
-    keeping: list[tuple[str, str]] = []
+def foreseen(options: ApplicationOptions) -> Keeping:
+    """The policy and its reason, as far as files tell before anything is imported."""
+    keeping: list[Keeping] = []
     root = (options,) if options.target or not options.mounts else ()
     for each in (*root, *(mount.application for mount in options.mounts)):
         with contextlib.suppress(LoadError):
-            keeping.append(KEEPING.get(find(each.target, each.app_dir, each.interface).product, (ANY, "")))
-    return max(keeping, key=lambda each: POLICIES.index(each[0]), default=(ANY, ""))
+            keeping.append(OF_PRODUCT.get(find(each.target, each.app_dir, each.interface).product, NOTHING))
+    return max(keeping, key=lambda each: POLICIES.index(each.policy), default=NOTHING)
 
 
 def when_judged(application: Application, then: Callable[[str, str], None]) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from torana.base.errors import LoadError
-from torana.base.worker_policy import STICKY
+from torana.gateway import keeping
 from torana.gateway.find import Found
 from torana.gateway.life import Life, Place
 from torana.gateway.options import ApplicationOptions
@@ -24,7 +24,6 @@ from torana.gateway.products.hosted import Hosted
 
 _log = logging.getLogger("torana")
 
-POLICY_WHY: Final = "keeps the document of each session in memory"
 #: Arguments of ``bokeh serve`` that are the server's to say, and the value at which they say nothing.
 _UNHEEDED: Final = {
     "port": 5006, "address": None, "unix_socket": None, "num_procs": 1, "ssl_certfile": None, "ssl_keyfile": None,
@@ -38,7 +37,7 @@ def host(found: Found, options: ApplicationOptions) -> Hosted:
 
     return Hosted(
         BokehLife(lambda: command.Serve, found.path, options.arguments),
-        "tornado", os.path.basename(found.path), found.why, STICKY, POLICY_WHY,
+        "tornado", os.path.basename(found.path), found.why, *keeping.BOKEH,
     )  # fmt: skip
 
 

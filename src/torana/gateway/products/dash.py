@@ -17,4 +17,11 @@ def unwrap(application: Any, options: ApplicationOptions | None = None) -> Hoste
     server = application.server
     verdict = examine(server)
     inner = type(server).__name__
-    return Hosted(server, verdict.interface, "Dash", f"it is a Dash application around {inner}", verdict.policy)
+    return Hosted(
+        server,
+        verdict.interface,
+        "Dash",
+        f"it is a Dash application around {inner}",
+        verdict.policy,
+        verdict.policy_why,
+    )

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 from torana.base.errors import LoadError
-from torana.base.worker_policy import STICKY
+from torana.gateway import keeping
 from torana.gateway.detect import ASGI3
 from torana.gateway.find import NAMES, Found
 from torana.gateway.life import Life
@@ -24,7 +24,6 @@ from torana.gateway.program import as_program
 
 _log = logging.getLogger("torana")
 
-_WHY: Final = "keeps Gradio's queue and session state in memory"
 #: Names that a demo usually has, tried in this order.
 _NAMES: Final = ("demo", *NAMES, "iface", "interface", "ui", "blocks", "chat")
 #: What ``launch`` is told whatever the script says: nothing of it has to do with an application.
@@ -106,7 +105,7 @@ def _hosted(demo: Any, name: str, why: str) -> Hosted:
         )
         method = type(demo).launch
         launch(getattr(method, "__wrapped__", method), demo)
-    return Hosted(_Demo(*_launched[id(demo)]), ASGI3, name, why, STICKY, _WHY)
+    return Hosted(_Demo(*_launched[id(demo)]), ASGI3, name, why, *keeping.GRADIO)
 
 
 def _chosen(found: Found, names: dict[str, Any], launched: list[Any]) -> tuple[Any, str] | None:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from torana.base.errors import LoadError
-from torana.base.worker_policy import SINGLE
+from torana.gateway import keeping
 from torana.gateway.find import Found
 from torana.gateway.life import Life, Place
 from torana.gateway.options import ApplicationOptions
@@ -42,8 +42,7 @@ def host(found: Found, options: ApplicationOptions) -> Hosted:
     directory = (found.path or found.directory) if options.app_dir else ""
     life = JupyterLife(kind, options.arguments, directory)
     return Hosted(
-        life, "tornado", _KINDS[kind], found.why or "asked for by name", SINGLE,
-        "keeps its kernels, terminals and sessions in one process",
+        life, "tornado", _KINDS[kind], found.why or "asked for by name", *keeping.JUPYTER,
     )  # fmt: skip
 
 

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from torana.base.errors import LoadError
-from torana.base.worker_policy import STICKY
+from torana.gateway import keeping
 from torana.gateway.find import Found
 from torana.gateway.load import run_as_main
 from torana.gateway.options import ApplicationOptions
-from torana.gateway.products.bokeh import POLICY_WHY, BokehLife
+from torana.gateway.products.bokeh import BokehLife
 from torana.gateway.products.hosted import Hosted
 from torana.gateway.program import as_program
 from torana.gateway.source import read
@@ -39,7 +39,7 @@ def host(found: Found, options: ApplicationOptions) -> Hosted:
         life = _OwnServer(found.path, _served_by(found, options))
     else:
         life = BokehLife(lambda: command.Serve, found.path, options.arguments)
-    return Hosted(life, "tornado", os.path.basename(found.path), found.why, STICKY, POLICY_WHY)
+    return Hosted(life, "tornado", os.path.basename(found.path), found.why, *keeping.PANEL)
 
 
 def _served_by(found: Found, options: ApplicationOptions) -> tuple[Any, dict[str, Any]]:

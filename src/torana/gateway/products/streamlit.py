@@ -13,7 +13,7 @@ import sys
 from typing import Any, Final
 
 from torana.base.errors import LoadError
-from torana.base.worker_policy import STICKY
+from torana.gateway import keeping
 from torana.gateway.detect import ASGI3, TORNADO
 from torana.gateway.find import Found
 from torana.gateway.life import Life
@@ -23,7 +23,6 @@ from torana.gateway.program import be_program
 
 _log = logging.getLogger("torana")
 
-_WHY: Final = "keeps its sessions in memory"
 #: What Streamlit is told about its server, and Torana decides.
 _DECIDED: Final = {
     "server.address": "--bind",
@@ -43,8 +42,8 @@ def host(found: Found, options: ApplicationOptions) -> Hosted:
     name, why = os.path.basename(found.path), found.why or "it is a Streamlit script"
     application = _app_class()
     if application is not None:
-        return Hosted(StreamlitApp(application(found.path)), ASGI3, name, why, STICKY, _WHY)
-    return Hosted(_OldStreamlit(found.path), TORNADO, name, why, STICKY, _WHY)
+        return Hosted(StreamlitApp(application(found.path)), ASGI3, name, why, *keeping.STREAMLIT)
+    return Hosted(_OldStreamlit(found.path), TORNADO, name, why, *keeping.STREAMLIT)
 
 
 def unwrap(application: Any, options: ApplicationOptions | None = None) -> Hosted:
@@ -60,7 +59,7 @@ def unwrap(application: Any, options: ApplicationOptions | None = None) -> Hoste
         raise LoadError(f"there is no Streamlit script {script} (looked for in {os.getcwd()} and {sys.path[0]})")
     _prepare(os.path.abspath(script), options or ApplicationOptions())
     name = os.path.basename(script)
-    return Hosted(StreamlitApp(application), ASGI3, name, "it is a Streamlit application (st.App)", STICKY, _WHY)
+    return Hosted(StreamlitApp(application), ASGI3, name, "it is a Streamlit application (st.App)", *keeping.STREAMLIT)
 
 
 def _app_class() -> Any:
