@@ -6,6 +6,9 @@ All of them or none: a tree is compiled or it is pure, never half of each.
 (lines that begin with ``torana-build:``; pip shows them with ``-v``). ``TORANA_BUILD_STRICT=1`` makes a failure of the
 compilation itself, on a machine that has all it needs, an error: for developers and for whoever makes wheels. So does
 ``python setup.py build_ext``, which asks for nothing but the compiled modules.
+
+``TORANA_SANITIZE=address,undefined`` compiles with these sanitizers, for ``make test-sanitize`` alone: what it gives
+runs only where their libraries are loaded first (docs/security/fuzzing.md).
 """
 
 from __future__ import annotations
@@ -34,6 +37,9 @@ DIRECTIVES = {
 # Later flags win over those Python itself was built with: no debug information, which triples build time and size.
 COMPILE_ARGS = ["-O3", "-g0", "-fvisibility=hidden"]
 
+#: Names of sanitizers (gcc's and clang's ``-fsanitize``), or "" for a build that anybody may use.
+SANITIZE = os.environ.get("TORANA_SANITIZE", "")
+
 # Commands that want compiled modules; the others (egg_info, sdist, ...) must not pay for them.
 BUILD_COMMANDS = {"bdist_wheel", "build", "build_ext", "develop", "editable_wheel", "install"}
 
@@ -53,16 +59,21 @@ def say(*lines: str) -> None:
         print(f"torana-build: {line}", file=sys.stderr, flush=True)
 
 
-def compiles(compiler: list[str], source: str, *flags: str) -> bool:
-    """Whether ``compiler`` turns ``source`` into an object file."""
+def compiles(command: list[str], source: str, *flags: str) -> bool:
+    """Whether the compiler ``command`` turns ``source`` into an object file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "probe.c")
         path.write_text(source)
-        command = [*compiler, *flags, "-c", str(path), "-o", str(path.with_suffix(".o"))]
+        whole = [*command, *flags, "-c", str(path), "-o", str(path.with_suffix(".o"))]
         try:
-            return subprocess.run(command, capture_output=True, timeout=60).returncode == 0
+            return subprocess.run(whole, capture_output=True, timeout=60).returncode == 0
         except (OSError, subprocess.SubprocessError):
             return False
+
+
+def compiler() -> list[str]:
+    """The command of the C compiler."""
+    return shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
 
 
 def what_is_missing() -> str | None:
@@ -71,16 +82,32 @@ def what_is_missing() -> str | None:
         import Cython  # noqa: F401
     except ImportError:
         return "Cython is not installed (it comes by itself unless build isolation is off)"
-    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    command = compiler()
     includes = {sysconfig.get_path("include"), sysconfig.get_path("platinclude")}
-    if compiles(compiler, "#include <Python.h>\nint probe;\n", *(f"-I{path}" for path in includes)):
+    if compiles(command, "#include <Python.h>\nint probe;\n", *(f"-I{path}" for path in includes)):
         return None
-    if not compiles(compiler, "int probe;\n"):
-        return f"no working C compiler (tried {shlex.join(compiler)!r})"
-    if not compiles(compiler, "#include <stdlib.h>\nint probe;\n"):
+    if not compiles(command, "int probe;\n"):
+        return f"no working C compiler (tried {shlex.join(command)!r})"
+    if not compiles(command, "#include <stdlib.h>\nint probe;\n"):
         return "the C library's headers (stdlib.h) are not installed"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     return f"the headers of Python {version} (Python.h) are not in {sysconfig.get_path('include')}"
+
+
+def sanitize_args(command: list[str]) -> list[str]:
+    """Flags for compiling and linking with the sanitizers; a finding ends the process."""
+    flags = [f"-fsanitize={SANITIZE}", f"-fno-sanitize-recover={SANITIZE}", "-fno-omit-frame-pointer"]
+    for flag in (
+        # Python's own flags say that signed numbers wrap around; then nobody is told of those that do.
+        "-fno-wrapv",
+        # CPython calls every C function of one or two arguments through a pointer to another kind (METH_NOARGS, ...).
+        "-fno-sanitize=function",
+        # clang links its library into each module unless told otherwise; gcc does not know the flag.
+        "-shared-libasan",
+    ):
+        if compiles(command, "int probe;\n", f"-fsanitize={SANITIZE}", flag, "-Werror"):
+            flags.append(flag)
+    return flags
 
 
 def go_pure(reason: str, *advice: str) -> None:
@@ -98,9 +125,18 @@ def extensions() -> list[Extension]:
         return []
     from Cython.Build import cythonize
 
+    compile_args, link_args = COMPILE_ARGS, []
+    if SANITIZE:
+        link_args = sanitize_args(compiler())
+        compile_args = ["-O1", "-g1", "-fvisibility=hidden", *link_args]
     sources = sorted(path.with_suffix(".py") for path in Path("src/torana").rglob("*.pxd"))
     modules = [
-        Extension(".".join(path.relative_to("src").with_suffix("").parts), [str(path)], extra_compile_args=COMPILE_ARGS)
+        Extension(
+            ".".join(path.relative_to("src").with_suffix("").parts),
+            [str(path)],
+            extra_compile_args=compile_args,
+            extra_link_args=link_args,
+        )
         for path in sources
         if path.exists() and path.name != "__init__.py"
     ]
@@ -128,6 +164,9 @@ class BuildAllOrNone(build_ext):
     def finalize_options(self) -> None:
         super().finalize_options()
         self.parallel = self.parallel or os.cpu_count() or 1
+        if SANITIZE and not self.build_temp.endswith("-sanitize"):
+            # What was compiled with other flags may not be taken for ours.
+            self.build_temp += "-sanitize"
 
     def run(self) -> None:
         wanted, self.build_lib = self.build_lib, str(Path(self.build_temp, "modules"))

@@ -67,6 +67,11 @@ async def test_a_cancel_is_told_in_the_turn_in_which_it_is_read() -> None:
         app.go.set()
 
 
+@pytest.mark.threat(
+    "G-039",
+    sent="a request, and its RST_STREAM in the same read",
+    verdict="the application is not called",
+)
 @in_loop
 async def test_no_application_is_called_for_a_stream_that_the_same_read_resets() -> None:
     app = Counted()
@@ -142,6 +147,11 @@ async def test_made_you_reset_never_runs_more_than_the_limit(primitive: Any) -> 
         await until(lambda: app.running == 0)
 
 
+@pytest.mark.threat(
+    "G-039",
+    sent="WSGI: requests that are reset while a thread answers them",
+    verdict="each keeps its place until its thread comes back",
+)
 @in_loop
 async def test_a_thread_keeps_its_slot_until_it_comes_back() -> None:
     # G-040, WSGI
@@ -247,6 +257,11 @@ async def test_a_writer_that_waits_for_a_cancelled_stream_is_woken(interface: st
     assert interface.startswith(ended[0])
 
 
+@pytest.mark.threat(
+    "G-050",
+    sent="uploads that are cancelled in the middle",
+    verdict="their windows are given back",
+)
 @in_loop
 async def test_windows_survive_uploads_that_are_cancelled_half_way() -> None:
     # G-050

@@ -114,6 +114,29 @@ async def test_frames_right_behind_the_request_are_not_lost() -> None:
         assert await heard(client, stream, 1) == [(TEXT, b"early")]
 
 
+@pytest.mark.threat(
+    "G-056",
+    sent="a frame in two pieces, the second while the application accepts",
+    verdict="whole, in order",
+)
+@in_loop
+async def test_what_comes_while_the_handshake_is_accepted_keeps_its_order() -> None:
+    """A second piece of a message is read after the acceptance, and before the first one was handed on."""
+    text = frame(TEXT, b"in the right order")
+    app = Talker()
+
+    async def hasty(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            # In the kernel's buffer when the application goes on, and not read yet.
+            client.client.sock.send(data(1, text[7:]))
+            await asyncio.sleep(0)
+        await app(scope, receive, send)
+
+    async with serving(hasty) as server, speaking(server) as client:
+        stream = await connected(client, behind=text[:7])
+        assert await heard(client, stream, 1) == [(TEXT, b"in the right order")]
+
+
 @in_loop
 async def test_the_application_closes_and_the_stream_ends() -> None:
     app = Talker()

@@ -31,6 +31,11 @@ async def pinged(client: Http2Client) -> Frame:
     return next(f for f in client.peer.frames if f.kind == PING and not f.flags & ACK)
 
 
+@pytest.mark.threat(
+    "G-055",
+    sent="a server that stops while streams are open, and requests that cross its word",
+    verdict="GOAWAY(2^31-1), then GOAWAY(last); what crossed the first is served",
+)
 @pytest.mark.parametrize("end", ["stop", "retire"])
 @in_loop
 async def test_the_goodbye_has_two_steps_and_what_crossed_it_is_served(end: str) -> None:
@@ -104,6 +109,11 @@ async def test_an_answer_that_waits_for_its_window_is_finished() -> None:
     assert server.server.is_clean
 
 
+@pytest.mark.threat(
+    "G-055",
+    sent="reloads under load",
+    verdict="no request fails",
+)
 @in_loop
 async def test_reload_under_load_fails_no_request() -> None:
     """Several clients ask without a pause; each goes on elsewhere when it is asked to leave."""
@@ -195,6 +205,11 @@ async def test_the_log_counts_every_stream_of_a_connection() -> None:
     assert line.endswith("2 requests GET /a, 1 GET /b")
 
 
+@pytest.mark.threat(
+    "G-055",
+    sent="more requests on one connection than it may have",
+    verdict="GOAWAY in two steps",
+)
 @in_loop
 async def test_a_connection_with_many_requests_behind_it_is_replaced() -> None:
     from torana.wire.http2.limits import Limits

@@ -41,33 +41,80 @@ async def test_a_slow_body_gets_408_and_its_neighbours_nothing() -> None:
     assert any("timeout_body" in line for line in log.lines())
 
 
+async def waiting(scope: Any, receive: Any, send: Any) -> None:
+    """``/wait`` reads its body when it is told to by ``go``, which stands in the state."""
+    if scope["path"] == "/wait":
+        await scope["state"]["go"].wait()
+    body, is_complete = await read_body(receive)
+    await answer_with(send, b"%d" % len(body) if is_complete else b"cut")
+
+
+@pytest.mark.threat(
+    "G-050", sent="20 uploads that the application does not read, and one that it does, on one connection",
+    verdict="the one is answered at once; the others when they are read",
+)  # fmt: skip
+@in_loop
+async def test_uploads_that_nobody_reads_hold_up_nobody() -> None:
+    go = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await waiting({**scope, "state": {"go": go}}, receive, send)
+
+    async with serving(app, timeouts={"body_idle_s": 5.0}) as server, speaking(server) as client:
+        # Together five times the connection's window.
+        unread = [client.number() for _ in range(20)]
+        for stream in unread:
+            await client.send(headers(stream, request(b"/wait", method=b"POST"), is_end=False))
+            await client.send(*[data(stream, bytes(16_384))] * 16)
+            await client.settled()
+        read = client.number()
+        await client.send(headers(read, request(method=b"POST"), is_end=False))
+        for _ in range(10):
+            await client.send(*[data(read, bytes(16_384))] * 10)
+            await client.settled()
+        await client.send(data(read, b"", is_end=True))
+        await client.answered(read)
+        assert client.body(read) == b"%d" % (100 * 16_384)
+        assert not client.peer.resets and not client.peer.goaways
+        (connection,) = server.connections()
+        assert connection.wire.unread() == 20 * 256 * 1024
+        go.set()
+        await client.send(*(data(stream, b"", is_end=True) for stream in unread))
+        await client.answered(*unread)
+        assert {client.body(stream) for stream in unread} == {b"%d" % (256 * 1024)}
+        assert connection.wire.unread() == 0
+
+
 @in_loop
 async def test_an_application_that_does_not_read_makes_nobody_slow() -> None:
     go = asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"] == "/wait":
-            await go.wait()
-        body, is_complete = await read_body(receive)
-        await answer_with(send, b"%d" % len(body) if is_complete else b"cut")
+        await waiting({**scope, "state": {"go": go}}, receive, send)
 
-    options = {"serve": {"http2": Limits(stream_window_bytes=65_535, connection_window_bytes=65_535)}}
-    async with serving(app, timeouts={"body_idle_s": 0.1}, **options) as server, speaking(server) as client:
-        full, starved = client.number(), client.number()
-        await client.send(headers(full, request(b"/wait", method=b"POST"), is_end=False))
-        for _ in range(4):
-            await client.send(data(full, bytes(16_380)))
-        # Nothing is left of the connection's window: this one cannot send, however much it wants to.
-        await client.send(headers(starved, request(method=b"POST"), is_end=False))
-        await client.settled()
-        await asyncio.sleep(0.5)
-        assert client.peer.heads == {}
-        go.set()
-        await client.send(data(full, b"", is_end=True), data(starved, b"", is_end=True))
-        await client.answered(full, starved)
-        assert (client.body(full), client.body(starved)) == (b"65520", b"0")
+    limits = Limits(stream_window_bytes=1024 * 1024, connection_window_bytes=65_536)
+    async with serving(app, timeouts={"body_idle_s": 0.1}, serve={"http2": limits}) as server:
+        async with speaking(server) as client:
+            full, starved = client.number(), client.number()
+            await client.send(headers(full, request(b"/wait", method=b"POST"), is_end=False))
+            for _ in range(32):
+                await client.send(data(full, bytes(16_384)))
+            # Nothing is left of the connection's window: this one cannot send, however much it wants to.
+            await client.send(headers(starved, request(method=b"POST"), is_end=False))
+            await client.settled()
+            await asyncio.sleep(0.5)
+            assert client.peer.heads == {}
+            go.set()
+            await client.send(data(full, b"", is_end=True), data(starved, b"", is_end=True))
+            await client.answered(full, starved)
+            assert (client.body(full), client.body(starved)) == (b"%d" % (512 * 1024), b"0")
 
 
+@pytest.mark.threat(
+    "G-049",
+    sent="a response that stalls; its window closed, or opened byte by byte",
+    verdict="RST_STREAM(CANCEL) in time; the application ends",
+)
 @pytest.mark.parametrize("interface", ["asgi3", "wsgi"])
 @pytest.mark.parametrize("is_dribbling", [False, True])
 @in_loop
@@ -114,6 +161,11 @@ async def test_a_stalled_response_is_reset_though_its_window_is_opened_byte_by_b
         assert not connection or not connection[0].streams
 
 
+@pytest.mark.threat(
+    "G-043",
+    sent="20 answers behind a window of 0, and silence",
+    verdict="RST_STREAM(CANCEL) in time",
+)
 @in_loop
 async def test_an_answer_that_is_complete_but_not_sent_is_not_kept_for_ever() -> None:
     async with serving(hello, timeouts={"http2_stalled_s": 0.2, "body_idle_s": 0.2}) as server:
@@ -139,6 +191,11 @@ async def test_a_client_that_takes_its_time_within_reason_gets_all() -> None:
             assert len(client.body(stream)) == 30_000
 
 
+@pytest.mark.threat(
+    "G-046",
+    sent="SETTINGS of ours, never acknowledged",
+    verdict="GOAWAY(SETTINGS_TIMEOUT)",
+)
 @in_loop
 async def test_settings_have_to_be_acknowledged() -> None:
     async with serving(hello, timeouts={"http2_settings_s": 0.2}) as server, await server.connect() as raw:

@@ -153,6 +153,7 @@ async def test_declared_length_is_refused_before_the_body() -> None:
     assert seen == []
 
 
+@pytest.mark.threat("G-012", sent="chunks, one beyond the bound of a body in sum", verdict="413; never a whole body")
 @in_loop
 async def test_chunked_body_is_refused_where_it_grows_too_large() -> None:
     heard = []
@@ -169,6 +170,7 @@ async def test_chunked_body_is_refused_where_it_grows_too_large() -> None:
     assert heard == [(bytes(1000), False)]
 
 
+@pytest.mark.threat("G-012", sent="the same while the answer goes out", verdict="the answer is visibly cut")
 @in_loop
 async def test_body_that_grows_too_large_cuts_an_answer_that_has_begun() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:

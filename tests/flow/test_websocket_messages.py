@@ -118,7 +118,7 @@ async def test_an_end_is_told_to_both_sides_once(name: str) -> None:
         assert not client.is_reset
         await until(lambda: talk.active == 0)
         await server.settled(0)
-        assert server.server.site is not None and server.server.site.in_flight.sockets == 0
+        assert server.server.site is not None and server.server.site.memory.sockets == 0
     message, end, again = heard
     assert message == "before" and end == again
     assert end[0] == told[0] and (told[1] is None or end[1] == told[1])
@@ -253,6 +253,11 @@ async def test_send_waits_for_a_client_that_does_not_read() -> None:
         assert (await read_close(client))[0] == 1000
 
 
+@pytest.mark.threat(
+    "G-063",
+    sent="pings by a client that does not read",
+    verdict="the last one is answered, once",
+)
 @in_loop
 async def test_pings_of_a_client_that_does_not_read_are_answered_once() -> None:
     """G-063: the last one counts, whatever came before it; nothing piles up."""
@@ -283,12 +288,17 @@ async def test_pings_of_a_client_that_does_not_read_are_answered_once() -> None:
         assert pongs == [b"199"]
 
 
+@pytest.mark.threat(
+    "G-060",
+    sent="large messages of many clients at once",
+    verdict="reading pauses beyond the bound for all, and goes on",
+)
 @in_loop
 async def test_large_messages_of_all_together_are_bounded() -> None:
     """G-060: beyond the bound nobody reads on whose message grows, until somebody is done."""
     async with talking() as (server, talk):
         assert server.server.site is not None
-        budget = server.server.site.in_flight
+        budget = server.server.site.memory
         assert budget.most >= 256 * 1024 * 1024
         budget.most = 2_000_000
         size = 1_000_000
@@ -325,7 +335,7 @@ async def test_large_messages_of_all_together_are_bounded() -> None:
 async def test_starved_messages_go_on_when_there_is_room() -> None:
     async with talking() as (server, _):
         assert server.server.site is not None
-        budget = server.server.site.in_flight
+        budget = server.server.site.memory
         budget.most = 1_000_000
         message = frame(BINARY, bytes(900_000))
         async with await server.connect() as first, await server.connect() as second, await server.connect() as third:

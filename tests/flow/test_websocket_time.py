@@ -65,6 +65,11 @@ async def test_a_client_that_is_heard_needs_no_pong() -> None:
         assert talk.active == 1
 
 
+@pytest.mark.threat(
+    "G-063",
+    sent="no pong",
+    verdict="the end in time, told once (1006)",
+)
 @in_loop
 async def test_a_client_that_does_not_answer_is_dead() -> None:
     times = only(websocket_ping_s=0.1, websocket_pong_s=0.1)
@@ -108,6 +113,11 @@ async def test_an_application_that_is_slow_to_receive_makes_nobody_dead() -> Non
         assert got == (TEXT, b"last")
 
 
+@pytest.mark.threat(
+    "G-063",
+    sent="nothing read of what the application sends",
+    verdict="the end in time, told once",
+)
 @in_loop
 async def test_a_client_that_takes_nothing_is_given_up() -> None:
     """G-063: a slow reader costs its buffer for a while, not for ever."""
@@ -128,6 +138,11 @@ async def test_a_client_that_takes_nothing_is_given_up() -> None:
     assert any("timeout_write" in line for line in log.lines("torana.refused"))
 
 
+@pytest.mark.threat(
+    "G-060",
+    sent="a message, byte by byte",
+    verdict="1008 when it is slower than the least rate",
+)
 @pytest.mark.parametrize("is_fast", [False, True])
 @in_loop
 async def test_a_message_may_not_trickle(is_fast: bool) -> None:
@@ -153,6 +168,11 @@ async def test_a_message_may_not_trickle(is_fast: bool) -> None:
         await sending
 
 
+@pytest.mark.threat(
+    "G-061",
+    sent="a message that stops, in a frame or between fragments",
+    verdict="1008 in time",
+)
 @in_loop
 async def test_a_message_that_stops_halfway_ends_the_conversation() -> None:
     """G-061: also between two fragments."""
@@ -195,6 +215,11 @@ async def test_many_large_messages_are_not_one_slow_one() -> None:
                 await asyncio.sleep(0.2)
 
 
+@pytest.mark.threat(
+    "G-063",
+    sent="our close, never answered",
+    verdict="the end in time",
+)
 @pytest.mark.parametrize("is_flooding", [False, True])
 @in_loop
 async def test_a_close_that_is_not_answered_ends_in_time(is_flooding: bool) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from random import Random
 from zlib import crc32
 
 #: Plain values only: both builds must give equal ones, also through a text.
 Verdict = object
 #: An input in the parts that are sensible to drop, repeat or exchange: lines, frames, blocks.
 Seed = tuple[bytes, ...]
+#: Makes another input of one, in form (``shapes``); given chance, the input, and what may damage bytes within.
+Grow = Callable[[Random, bytes, Callable[[bytes], bytes]], bytes]
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,9 @@ class Target:
     tokens: tuple[bytes, ...] = ()
     #: Makes a damaged part formally right again, such as the length in a frame's head: else nothing behind it is met.
     mend: Callable[[bytes], bytes] | None = None
+    grow: Grow | None = None
+    #: Inputs of the short runs, in a thousandth of the usual: less where one takes long.
+    share: int = 1000
 
 
 def cuts(data: bytes) -> list[list[bytes]]:

@@ -24,6 +24,6 @@ def test_no_input_is_a_finding(name: str) -> None:
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_inputs_are_always_the_same_and_reach_something(name: str) -> None:
     target = TARGETS[name]
-    first = list(inputs(target, 20))
-    assert first == list(inputs(target, 20))
-    assert len({repr(target.run(data)) for data in first}) >= 8
+    first = list(inputs(target, 400))[-100:]
+    assert first == list(inputs(target, 400))[-100:]
+    assert len({repr(target.run(data)) for data in first}) > 5

@@ -1,4 +1,5 @@
-"""The verdicts of one build on the short runs' inputs, a line each: what two processes can compare (threat G-034).
+"""The verdicts of one build on all inputs of the short runs and of the kept corpus, a line each (threat G-034): what
+two processes can compare.
 
 ``python -m tests.fuzz.verdicts COUNT`` prints those of the pure sources.
 """
@@ -8,9 +9,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import chain
 
 from tests.fuzz.builds import use_sources
-from tests.fuzz.inputs import inputs
+from tests.fuzz.inputs import inputs, kept
 
 
 def verdicts(count: int) -> Iterator[str]:
@@ -18,7 +20,7 @@ def verdicts(count: int) -> Iterator[str]:
     from tests.fuzz.targets import TARGETS  # Only now: which build this is must be decided before.
 
     for target in TARGETS.values():
-        for number, data in enumerate(inputs(target, count)):
+        for number, data in enumerate(chain(inputs(target, count), (data for _, data in kept(target.name)))):
             digest = sha256(repr(target.run(data)).encode("utf-8", "surrogatepass")).hexdigest()[:16]
             yield f"{target.name} {number} {digest}"
 

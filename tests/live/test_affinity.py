@@ -297,6 +297,14 @@ def test_over_tls_a_request_is_relayed(tmp_path: Path, authority: Path) -> None:
         assert set(owners.values()) == children_of(server.pid)
 
 
+def test_over_tls_a_request_without_host_is_answered_wherever_it_came_to(tmp_path: Path, authority: Path) -> None:
+    with keeping(tmp_path, "query:s", "--certfile", str(tmp_path / "server.pem")) as server:
+        for name in NAMES:
+            with Connection(server.address, tls=tls_to(authority)) as connection:
+                connection.send(b"GET " + QUERY.format(name).encode() + b" HTTP/1.0\r\n\r\n")
+                assert connection.read().status == 200
+
+
 def test_over_tls_the_cookie_is_for_tls_only(tmp_path: Path, authority: Path) -> None:
     with keeping(tmp_path, "cookie", "--certfile", str(tmp_path / "server.pem")) as server:
         for _ in range(8):

@@ -51,6 +51,7 @@ def authority(place: Path) -> Path:
         ("2", ["http/1.1"], None),
     ],
 )
+@pytest.mark.threat("G-087", sent="ALPN offers in nine combinations", verdict="what both speak, or HTTP/1.1, or 505")
 def test_alpn_agrees_on_what_is_spoken(
     place: Path, authority: Path, versions: str, offered: list[str], agreed: str | None
 ) -> None:

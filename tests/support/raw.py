@@ -69,6 +69,8 @@ class Connection:
             self.socket.close()
             raise
         self._pending = bytearray()
+        #: The connection ended with a reset.
+        self.is_reset = False
 
     def __enter__(self) -> Self:
         return self
@@ -204,6 +206,7 @@ class Connection:
         try:
             data = self.socket.recv(PIECE_BYTES)
         except (ConnectionResetError, BrokenPipeError):
+            self.is_reset = True
             data = b""
         self._pending += data
         return bool(data)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +26,10 @@ from tests.support.server import REPOSITORY, Server, running
 _PAUSE_S = 0.02
 #: The bystander comes on a new connection every so many requests.
 _RENEWED = 10
+#: A connection that was not used for longer is not used again: the server may be about to close it.
+_STALE_S = 0.5
+#: What a terminal may take for a command.
+_RAW = re.compile(rb"[^\n\t -~]")
 #: How long descriptors may take to be given back after an attack: timers of closing connections among them.
 SETTLED_S = 10.0
 #: Pages of the allocator that one attack may leave behind.
@@ -32,13 +37,22 @@ GROWTH_BYTES = 8 * 1024 * 1024
 
 
 class Bystander:
-    """A healthy client that asks 50 times a second, on kept and on new connections, until the block ends."""
+    """A healthy client that asks 50 times a second, on kept and on new connections, while it is on.
+
+    One for the life of a stage: between attacks it rests, holding its one connection.
+    """
 
     def __init__(self, address: tuple[str, int]) -> None:
         self._address = address
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._ask, name="bystander", daemon=True)
-        #: Of each request, its connection included; seconds.
+        self._is_on = False
+        self._is_over = False
+        self._is_resting = True
+        self._news = threading.Condition()
+        self._thread = threading.Thread(target=self._live, name="bystander", daemon=True)
+        self._connection: Connection | None = None
+        self._asked = 0
+        self._rested_at = 0.0
+        #: Of each request since it was turned on, its connection included; seconds.
         self.latencies_s: list[float] = []
         self.failures: list[str] = []
 
@@ -47,30 +61,73 @@ class Bystander:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
+        with self._news:
+            self._is_over = True
+            self._news.notify_all()
         self._thread.join()
+        self._leave()
+
+    def arrive(self) -> None:
+        """Have its one connection open, as when it rests."""
+        assert self._is_resting
+        if self._connection is None or time.monotonic() - self._rested_at > _STALE_S:
+            self._leave()
+            self._connection = Connection(self._address)
+
+    def begin(self) -> None:
+        """From now on it asks, and forgets what was before."""
+        with self._news:
+            assert self._is_resting
+            self.latencies_s, self.failures = [], []
+            self._is_on, self._is_resting = True, False
+            self._news.notify_all()
+
+    def rest(self) -> None:
+        """After one more answer it asks no more, until `begin`."""
+        with self._news:
+            self._is_on = False
+            self._news.notify_all()
+            self._news.wait_for(lambda: self._is_resting)
+            self._rested_at = time.monotonic()
 
     def p99_s(self) -> float:
         """The 99th percentile of the latencies; seconds."""
         ordered = sorted(self.latencies_s)
         return ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]
 
-    def _ask(self) -> None:
-        while not self._over.is_set():
-            try:
-                with Connection(self._address) as connection:
-                    for _ in range(_RENEWED):
-                        began = time.monotonic()
-                        answer = connection.ask("GET", "/bystander")
-                        self.latencies_s.append(time.monotonic() - began)
-                        if (answer.status, answer.body) != (200, b"well"):
-                            self.failures.append(f"{answer.status} {answer.body[:40]!r}")
-                        if self._over.wait(_PAUSE_S):
-                            return
-            except (OSError, EOFError, AssertionError) as error:
-                self.failures.append(repr(error))
-                if self._over.wait(_PAUSE_S):
+    def _live(self) -> None:
+        while True:
+            with self._news:
+                self._news.wait_for(lambda: self._is_over or not self._is_resting)
+                if self._is_over:
                     return
+            self._ask()
+            with self._news:
+                if not self._is_on:
+                    self._is_resting = True
+                    self._news.notify_all()
+                else:
+                    self._news.wait_for(lambda: self._is_over or not self._is_on, _PAUSE_S)
+
+    def _ask(self) -> None:
+        try:
+            began = time.monotonic()
+            if self._connection is None or self._asked >= _RENEWED:
+                self._leave()
+                self._connection = Connection(self._address)
+            answer = self._connection.ask("GET", "/bystander")
+            self._asked += 1
+            self.latencies_s.append(time.monotonic() - began)
+            if (answer.status, answer.body) != (200, b"well"):
+                self.failures.append(f"{answer.status} {answer.body[:40]!r}")
+        except (OSError, EOFError, AssertionError) as error:
+            self.failures.append(repr(error))
+            self._leave()
+
+    def _leave(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection, self._asked = None, 0
 
 
 @dataclass(frozen=True)
@@ -96,6 +153,9 @@ class Stage:
 
     server: Server
     notes: Path
+    bystander: Bystander
+    #: The name of the application's module.
+    site: str
     _read_bytes: int = field(default=0)
 
     @property
@@ -125,7 +185,7 @@ class Stage:
         whole = data[: data.rfind(b"\n") + 1]
         self._read_bytes += len(whole)
         events = [json.loads(line) for line in whole.splitlines()]
-        return [event for event in events if event["event"] != "fence"]
+        return [event for event in events if event["event"] != "fence" and event.get("path") != "/fence"]
 
     def calls(self) -> list[dict[str, Any]]:
         """The calls among `events`."""
@@ -136,33 +196,51 @@ class Stage:
         return Vitals.of(self.server.pid)
 
     @contextlib.contextmanager
-    def attacked(self, *, growth_bytes: int = GROWTH_BYTES) -> Iterator[Bystander]:
-        """While the block attacks: a bystander is served, and afterwards the worker is as it was."""
+    def attacked(self, *, growth_bytes: int = GROWTH_BYTES, shows_failures: bool = False) -> Iterator[Bystander]:
+        """While the block attacks: a bystander is served, and afterwards the worker is as it was.
+
+        ``shows_failures``: the application is made to fail, and its failures may be logged.
+        """
+        mark = self.server.mark()
+        # Before it asks, for on its way from one connection to the next it has none.
+        self.bystander.arrive()
         self.fence()
         before = self.vitals()
-        with Bystander(self.address) as bystander:
-            yield bystander
-        assert bystander.latencies_s, "the bystander never got an answer"
-        assert not bystander.failures, bystander.failures[:5]
-        assert self.server.process.poll() is None, f"the worker ended:\n{self.server.log[-4000:]}"
+        self.bystander.begin()
+        try:
+            yield self.bystander
+        finally:
+            self.bystander.rest()
+        log = self.server.log_since(mark)
+        assert self.server.process.poll() is None, f"the worker ended:\n{log[-4000:]}"
+        assert not self.bystander.failures, self.bystander.failures[:5]
+        assert self.bystander.latencies_s, "the bystander never got an answer"
         self.settle(before)
         after = self.vitals()
         assert after.resident_bytes - before.resident_bytes <= growth_bytes, "the worker kept memory"
-        assert "Traceback" not in self.server.log, self.server.log[-4000:]
+        assert shows_failures or "Traceback" not in log, log[-4000:]
 
     def settle(self, before: Vitals) -> None:
         """Wait until the worker has no more descriptors than before."""
-        end = time.monotonic() + SETTLED_S
+        end, pause_s = time.monotonic() + SETTLED_S, 0.001
         while (now := self.vitals()).descriptors > before.descriptors:
             assert time.monotonic() < end, f"{now.descriptors} descriptors, {before.descriptors} before"
-            time.sleep(0.05)
+            time.sleep(pause_s)
+            pause_s = min(0.05, pause_s * 2)
 
 
 @contextlib.contextmanager
 def staged(place: Path, site: str, *flags: str, environment: dict[str, str] | None = None) -> Iterator[Stage]:
-    """Serve ``tests.threats.sites.SITE`` in one worker, by the real command; notes go to ``place``."""
-    notes = place / "notes"
+    """Serve ``tests.threats.sites.SITE`` in one worker, by the real command; notes and the access log go to ``place``.
+
+    In the end nothing that came from a client may stand raw in either log.
+    """
+    notes, access_log = place / "notes", place / "access.log"
     notes.touch()
     known = {"NOTES": str(notes)} | (environment or {})
-    with running(f"tests.threats.sites.{site}:app", *flags, app_dir=REPOSITORY, environment=known) as server:
-        yield Stage(server, notes)
+    logged = () if {"--access-log-file", "--no-access-log"} & set(flags) else ("--access-log-file", str(access_log))
+    with running(f"tests.threats.sites.{site}:app", *flags, *logged, app_dir=REPOSITORY, environment=known) as server:
+        with Bystander(server.address) as bystander:
+            yield Stage(server, notes, bystander, site)
+    for log in (server.log.encode(), access_log.read_bytes() if logged else b""):
+        assert (raw := _RAW.search(log)) is None, log[max(0, raw.start() - 100) : raw.end() + 100]

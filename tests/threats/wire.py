@@ -6,16 +6,20 @@ a valid request; before the canary, a request that must not reach the applicatio
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tests.support.http2 import PREFACE, Peer, headers, settings
 from tests.support.raw import Answer, Connection
 from tests.threats.stage import Stage
 from tests.unit.wire.corpus.case import CANARY
 
 VALID = b"GET /valid HTTP/1.1\r\nHost: t\r\n\r\n"
-#: Longer inputs are cut at so many offsets only, spread evenly: every offset is the parser tests' affair.
-_MOST_CUTS = 64
+#: Longer inputs are cut near both ends and at about so many offsets between: there the parser's own tests do the rest.
+_MOST_CUTS = 256
+_NEAR_BYTES = 40
+_MORE_CUTS = 32
 #: Longer ones are not sent in single bytes.
 _MOST_SINGLE = 2000
 
@@ -41,11 +45,14 @@ def deliveries(data: bytes) -> list[Delivery]:
     return found
 
 
-def cuts(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Cut once, at every offset or at many."""
-    step = max(1, len(data) // _MOST_CUTS)
-    for at in range(1, len(data), step):
-        yield data[:at], data[at:]
+def cuts(data: bytes, share: int = 0, shares: int = 1) -> list[tuple[bytes, bytes]]:
+    """Cut once, at every offset; of those, every ``shares``-th."""
+    size = len(data)
+    offsets: Sequence[int] = range(1, size)
+    if size > _MOST_CUTS:
+        near = {*range(1, _NEAR_BYTES), *range(size - _NEAR_BYTES, size)}
+        offsets = sorted(near | {*range(1, size, size // _MORE_CUTS)})
+    return [(data[:at], data[at:]) for at in offsets[share::shares]]
 
 
 @dataclass
@@ -53,7 +60,7 @@ class Outcome:
     """What a connection brought."""
 
     answers: list[Answer]
-    #: "fin", or "reset" if the end came without one.
+    #: "fin" or "reset".
     end: str
 
     @property
@@ -62,50 +69,76 @@ class Outcome:
         return [answer.status for answer in self.answers]
 
 
-def send(connection: Connection, pieces: tuple[bytes, ...]) -> None:
+def send(connection: Connection, pieces: Sequence[bytes]) -> None:
     """All pieces, as far as the server still takes them."""
-    for piece in pieces:
-        try:
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        for piece in pieces:
             connection.send(piece)
-        except (BrokenPipeError, ConnectionResetError):
-            return
 
 
-def read_all(connection: Connection) -> Outcome:
-    """Half-close and read every answer until the server closes."""
-    try:
-        connection.finish_writing()
-    except OSError:
-        pass
-    answers = []
+def read_all(connection: Connection, methods: Sequence[str] = (), *, is_half_closed: bool = True) -> Outcome:
+    """Half-close, unless the server is to close first, and read every answer until it does.
+
+    ``methods``: of the requests to be answered, where that matters; GET beyond them.
+    """
+    if is_half_closed:
+        with contextlib.suppress(OSError):
+            connection.finish_writing()
+    answers: list[Answer] = []
     while True:
         try:
-            answers.append(connection.read())
+            answers.append(connection.read(methods[len(answers)] if len(answers) < len(methods) else "GET"))
         except EOFError as cut:
             assert not cut.args[0], f"not an answer: {cut.args[0][:200]!r}"
-            return Outcome(answers, "fin")
-        except ConnectionResetError:
-            return Outcome(answers, "reset")
+            return Outcome(answers, "reset" if connection.is_reset else "fin")
 
 
-def deliver(stage: Stage, delivery: Delivery) -> Outcome:
+def deliver(stage: Stage, delivery: Delivery, methods: Sequence[str] = (), *, is_half_closed: bool = True) -> Outcome:
     """On a connection of its own."""
     with stage.connect() as connection:
         send(connection, delivery.pieces)
-        return read_all(connection)
+        return read_all(connection, methods, is_half_closed=is_half_closed)
 
 
-def deliver_cut(stage: Stage, data: bytes) -> list[Outcome]:
-    """Cut once at every offset, each cut on a connection of its own."""
-    halves = list(cuts(data))
-    connections = [stage.connect() for _ in halves]
-    try:
+def deliver_cut(
+    stage: Stage, data: bytes, methods: Sequence[str] = (), *, share: int = 0, shares: int = 1
+) -> list[Outcome]:
+    """Cut once at every offset, or at its share of them, each cut on a connection of its own."""
+    halves = cuts(data, share, shares)
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(stage.connect()) for _ in halves]
         for connection, (first, _) in zip(connections, halves, strict=True):
             send(connection, (first,))
         stage.fence()
         for connection, (_, second) in zip(connections, halves, strict=True):
             send(connection, (second,))
-        return [read_all(connection) for connection in connections]
-    finally:
-        for connection in connections:
-            connection.close()
+        return [read_all(connection, methods) for connection in connections]
+
+
+def deliver_each(
+    stage: Stage, inputs: Sequence[bytes], methods: Sequence[str] = (), *, at_once: int = 100
+) -> list[Outcome]:
+    """Each input whole, on a connection of its own, many at a time; answers in the order of the inputs."""
+    outcomes = []
+    for start in range(0, len(inputs), at_once):
+        with contextlib.ExitStack() as stack:
+            some = [(stack.enter_context(stage.connect()), data) for data in inputs[start : start + at_once]]
+            for connection, data in some:
+                send(connection, (data,))
+            outcomes += [read_all(connection, methods) for connection, _ in some]
+    return outcomes
+
+
+def ask_http2(stage: Stage, *requests: Sequence[tuple[bytes, bytes]]) -> Peer:
+    """Requests without bodies on one HTTP/2 connection, each when the one before is over: streams 1, 3 and so on."""
+    peer = Peer()
+    with stage.connect() as connection:
+        connection.send(PREFACE + settings())
+        for number, fields in enumerate(requests):
+            stream = 2 * number + 1
+            send(connection, (headers(stream, fields),))
+            while stream not in peer.ended and stream not in peer.resets and not peer.goaways:
+                if not (data := connection.read_some()):
+                    return peer
+                peer.take(data)
+    return peer

@@ -6,6 +6,7 @@ cdef int BEGUN
 cdef int ENDED
 cdef int QUEUE
 cdef int CONNECTIONS
+cdef int HELD
 cdef unsigned long long MARKED
 cdef int PLACES
 cdef int FIRST_PLACE

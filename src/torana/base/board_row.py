@@ -17,6 +17,7 @@ BEGUN = 2  # requests begun in all
 ENDED = 3  # requests over in all
 QUEUE = 4  # requests that wait for a thread
 CONNECTIONS = 5
+HELD = 6  # bytes held for clients
 
 #: What ``MARK`` holds; whatever else stands there, nobody serves.
 MARKED = 0x746F72616E613031
@@ -34,6 +35,6 @@ TEXT_BYTES = 112
 # Compiled, the names above are C variables (board_row.pxd); this keeps them importable from Python.
 globals().update(
     ROW_BYTES=ROW_BYTES, ROW_WORDS=ROW_WORDS, MARK=MARK, BEAT=BEAT, BEGUN=BEGUN, ENDED=ENDED, QUEUE=QUEUE,
-    CONNECTIONS=CONNECTIONS, MARKED=MARKED, PLACES=PLACES, FIRST_PLACE=FIRST_PLACE,
+    CONNECTIONS=CONNECTIONS, HELD=HELD, MARKED=MARKED, PLACES=PLACES, FIRST_PLACE=FIRST_PLACE,
     PLACE_WORDS=PLACE_WORDS, STATE=STATE, SINCE=SINCE, TEXT=TEXT, METHOD_BYTES=METHOD_BYTES, TEXT_BYTES=TEXT_BYTES,
 )  # fmt: skip

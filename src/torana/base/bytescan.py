@@ -127,5 +127,6 @@ def hexadecimal(data: bytes, start: int, end: int) -> int:
         if digit == 0:
             return -1
         if value >= 0:
-            value = -2 if value > _SIXTEENTH else value * 16 + digit - 1
+            # The digit's value first: one more would not fit behind the largest number.
+            value = -2 if value > _SIXTEENTH else value * 16 + (digit - 1)
     return value

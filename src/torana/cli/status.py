@@ -11,7 +11,7 @@ import click
 from torana.cli.reach import RemoteCommand, complain, print_json, put
 from torana.process.exit_codes import FAILED, STOPPED
 
-_HEADER = ("slot", "pid", "state", "age", "memory", "connections", "served", "running", "waiting", "generation")
+_HEADER = ("slot", "pid", "state", "age", "memory", "held", "connections", "served", "running", "waiting", "generation")
 
 
 @click.command("status", cls=RemoteCommand, options_metavar="[SETTINGS]")
@@ -66,7 +66,8 @@ def _summary(status: Mapping[str, Any]) -> str:
 def _worker(worker: Mapping[str, Any]) -> tuple[str, ...]:
     counts = [_text(worker.get(name)) for name in ("connections", "served", "running", "waiting", "generation")]
     start = (_text(worker.get("slot")), _text(worker.get("pid")), _text(worker.get("state")))
-    return (*start, _time(worker.get("age_s")), _size(worker.get("rss_bytes")), *counts)
+    sizes = (_size(worker.get("rss_bytes")), _size(worker.get("held_bytes"), is_zero="0"))
+    return (*start, _time(worker.get("age_s")), *sizes, *counts)
 
 
 def _service(service: Mapping[str, Any]) -> tuple[str, ...]:
@@ -103,5 +104,7 @@ def _time(seconds: float | None) -> str:
     return f"{minutes}m" if minutes else f"{rest}s"
 
 
-def _size(number: int | None) -> str:
-    return f"{number / (1 << 20):.1f}MiB" if number else "-"
+def _size(number: int | None, is_zero: str = "-") -> str:
+    if number is None:
+        return "-"
+    return f"{number / (1 << 20):.1f}MiB" if number else is_zero

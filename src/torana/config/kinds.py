@@ -6,6 +6,7 @@ files, sockets or the environment.
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from collections.abc import Callable
@@ -170,6 +171,19 @@ def size(least: int = 0, most: int = 1 << 50) -> Kind:
     return Kind("size", f"a size such as 65536, 64k or 100MiB{zero}", read, "SIZE", show=show_size)
 
 
+def size_or(word: str, stands_for: int, least: int, most: int) -> Kind:
+    """A number of bytes, or one word that stands for a number (such as "auto")."""
+    bytes_ = size(least, most)
+
+    def read(value: Any) -> int:
+        return stands_for if value == word else int(bytes_.read(value))
+
+    def show(value: int) -> str:
+        return word if value == stands_for else show_size(value)
+
+    return Kind("size", f"{bytes_.accepts}, or {word}", read, f"SIZE|{word}", show=show)
+
+
 def _read_bytes(value: Any) -> int:
     if not isinstance(value, str):
         return int(_convert(value, int))
@@ -178,7 +192,7 @@ def _read_bytes(value: Any) -> int:
         raise ValueError("")
     unit = found[2].lower()
     number = float(found[1]) * _BYTES["b" if unit.startswith("b") else unit[:1]]
-    if number != int(number):
+    if number == math.inf or number != int(number):
         raise ValueError("it is not a whole number of bytes")
     return int(number)
 

@@ -20,4 +20,3 @@ cdef class Carrier:
 
 cdef class Upgradable(Channel):
     cpdef Carrier upgrade(self, list fields, Speaker speaker)
-    cpdef refuse(self, object error)

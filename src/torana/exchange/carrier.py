@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from torana.exchange.roles import Channel
 
 if TYPE_CHECKING:
-    from torana.wire.events import Fields, WireError
+    from torana.wire.events import Fields
 
 
 class Speaker:
@@ -86,8 +86,4 @@ class Upgradable(Channel):
         The exchange is over for whoever answers, but is accounted for when the stream is. ``fields`` are those of the
         new protocol and of the application. The speaker hears nothing before this has returned.
         """
-        raise NotImplementedError
-
-    def refuse(self, error: WireError) -> None:
-        """Answer what the peer did wrong instead of asking the application, and note it."""
         raise NotImplementedError

@@ -4,6 +4,8 @@ from torana.base.endpoints cimport Endpoints
 from torana.exchange.roles cimport Answerer, Channel
 from torana.wire.events cimport RequestHead
 
+cdef Py_ssize_t _MOST_PIECES
+
 @cython.freelist(64)
 cdef class Request:
     cdef public RequestHead head
@@ -31,6 +33,7 @@ cdef class Request:
     @cython.locals(answerer=Answerer)
     cpdef vanish(self)
     cpdef bytes take(self)
+    cpdef tighten(self)
     cpdef bint is_full(self) except -1
 
 @cython.locals(made=Request)

@@ -158,17 +158,23 @@ class Response:
             self._check_length(size, is_last)
         self.state = state
         self.sent += size
-        if before == STARTED:
-            self._send_head(data, size, is_last)
-        elif self._is_bodyless:
-            if is_last:
+        try:
+            if before == STARTED:
+                self._send_head(data, size, is_last)
+            elif self._is_bodyless:
+                if is_last:
+                    self.channel.write(b"", True)
+            elif size or (is_last and not waits):
+                self.channel.write(data, is_last and not waits)
+            if is_last and waits and not self._keeps_trailers:
+                # The client did not say that it keeps trailers: the message ends here, what follows is passed over.
+                self.state = DONE
                 self.channel.write(b"", True)
-        elif size or (is_last and not waits):
-            self.channel.write(data, is_last and not waits)
-        if is_last and waits and not self._keeps_trailers:
-            # The client did not say that it keeps trailers: the message ends here, what follows is passed over.
-            self.state = DONE
-            self.channel.write(b"", True)
+        except Exception:
+            # For want of memory, say: nobody knows how much of it has left, and nobody else would end it.
+            self.state = CUT
+            self.channel.abort()
+            raise
 
     def write_file(self, fd: int, offset: int, count: int, is_last: bool) -> bool:
         """Send up to ``count`` bytes of a file. Returns whether the channel took ``fd``; if not, the caller closes it.
@@ -222,7 +228,7 @@ class Response:
             self._check_field(name, value)
             lowered = lower(name)
             if lowered in _NOT_IN_TRAILERS:
-                raise ApplicationError(f"field {name!r} may not stand in a trailer section")
+                raise ApplicationError(f"field {name[:80]!r} may not stand in a trailer section")
             kept.append((lowered, value))
         self._trailers = kept if self._trailers is None else self._trailers + kept
         if is_last:
@@ -352,9 +358,9 @@ class Response:
                 f"header names and values must be bytes, found {type(name).__name__} and {type(value).__name__}"
             )
         if not is_token(name):
-            raise ApplicationError(f"header name {name!r} is not a token")
+            raise ApplicationError(f"header name {name[:80]!r} is not a token")
         if not is_field_value(value):
-            raise ApplicationError(f"the value of header {name!r} holds a forbidden control character")
+            raise ApplicationError(f"the value of header {name[:80]!r} holds a forbidden control character")
 
     def _length(self, value: bytes) -> int:
         length = decimal(value, 0, len(value))

@@ -8,6 +8,9 @@ cdef class Channel:
     cpdef want_body(self)
     cpdef bint is_full(self) except -1
     cpdef ended(self)
+    cpdef refuse(self, object error)
+    cpdef bint keep(self, Py_ssize_t size) except -1
+    cpdef bint spool(self, long long more) except -1
     cpdef lend(self)
     cpdef wait_drained(self)
     cpdef object raw(self)

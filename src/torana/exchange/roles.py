@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from torana.wire.events import Fields
+    from torana.wire.events import Fields, WireError
 
 
 class Channel:
@@ -54,6 +54,23 @@ class Channel:
 
     def ended(self) -> None:
         """The application has ended, some time after its answer or before: what it occupied is free again."""
+
+    def refuse(self, error: WireError) -> None:
+        """Answer this in the application's place, and note why; whoever answers hears that he is not wanted."""
+        raise NotImplementedError
+
+    # Of what is kept for whoever answers; all of it counts until the exchange is over
+
+    def keep(self, size: int) -> bool:
+        """``size`` bytes of the request are kept in memory, all in all; False: rather put them aside."""
+        return True
+
+    def spool(self, more: int) -> bool:
+        """``more`` bytes of the request go to disk, or are gone from there if negative; on any thread.
+
+        False: there is no room for them.
+        """
+        return True
 
     # For gateways that answer on a thread of their own
 

@@ -30,6 +30,7 @@ cdef class InnerExchange(Answerer):
     cdef bint _has_trailers
     cdef int _stops
 
+    cpdef take_on(self, Request request, Response response)
     @cython.locals(head=RequestHead, length=cython.longlong, fields=list, target=bytes, data=bytes, prefix=bytes)
     cpdef start(self, Request request, Response response)
     @cython.locals(request=Request, pipe=Pipe, data=bytes)

@@ -53,29 +53,29 @@ class InnerExchange(Answerer):
         #: All of the request was sent.
         self.is_sent = True
         self._tell_over = over
-        self._is_chunked = False
-        self._waits_for_continue = False
-        self._is_pushing = False
-        self._is_paused = False
-        self._has_asked = False
-        self._is_answered = False
-        self._has_trailers = False
+        self._is_chunked = self._waits_for_continue = self._is_pushing = self._is_paused = False
+        self._has_asked = self._is_answered = self._has_trailers = False
         self._stops = 0
 
-    def start(self, request: Request, response: Response) -> None:
-        """Begin: send what is there of the request. Must not raise, like ``Gateway.answer``."""
+    def take_on(self, request: Request, response: Response) -> None:
+        """Begin; nothing is sent yet."""
         self.request = request
         self.response = response
         self.is_over = self._is_answered = self._is_paused = self._waits_for_continue = False
+        self._has_asked = self._is_chunked = False
+        self.is_sent = True
         self._stops = 0
         request.answerer = self
+
+    def start(self, request: Request, response: Response) -> None:
+        """Begin: send what is there of the request. Must not raise, like ``Gateway.answer``."""
+        self.take_on(request, response)
         head = request.head
         length = head.content_length
         fields = head.fields
         method = head.method
         target = head.target
         upgrade = b""
-        self._has_asked = False
         if head.upgrade is not None and is_handshake(head):
             self._has_asked = True
             fields, method, length, upgrade = handshake_fields(head), "GET", NO_BODY, _WEBSOCKET
@@ -198,9 +198,7 @@ class InnerExchange(Answerer):
             self._hand_on()
         except ClientDisconnected:
             self._client_gone()
-        except WireError as error:
-            self._failed(error)
-        except ApplicationError as error:
+        except (WireError, ApplicationError) as error:
             self._failed(error)
 
     def _hand_on(self) -> None:

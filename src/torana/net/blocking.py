@@ -34,11 +34,12 @@ class BlockingSocket:
     def __init__(self, transport: Outlet, rest: bytes, idle_s: float) -> None:
         self._transport: Outlet | None = transport
         self._sock: Any = transport.sock
+        self._stream: Any = transport.stream()
         self._fd = transport.fd
         self._rest = memoryview(rest)
         self._idle_s = idle_s
         # What OpenSSL has decrypted and nobody has received.
-        self._pending = getattr(self._sock, "pending", None)
+        self._pending = getattr(self._stream, "pending", None)
         self._lock = threading.Lock()
         self._sending = threading.Lock()
         self._over = Flag()
@@ -92,7 +93,7 @@ class BlockingSocket:
                     if self.is_over or self._is_finished:
                         raise BrokenPipeError("the connection is over")
                     try:
-                        taken: int = self._sock.send(view[at:] if at else view)
+                        taken: int = self._stream.send(view[at:] if at else view)
                         at += taken
                         self.sent += taken
                         continue
@@ -136,7 +137,7 @@ class BlockingSocket:
                 if self._pending is not None:
                     # close_notify goes if it can go now, as ever; the peer's is not waited for.
                     with contextlib.suppress(OSError, ValueError):
-                        self._sock.unwrap()
+                        self._stream.unwrap()
                 with contextlib.suppress(OSError):
                     socket.socket.shutdown(self._sock, socket.SHUT_WR)
 
@@ -169,7 +170,7 @@ class BlockingSocket:
             data = bytes(self._rest[:size])
             self._rest = self._rest[len(data) :]
             return data
-        received: bytes = self._sock.recv(size)
+        received: bytes = self._stream.recv(size)
         return received
 
     def _note_inside(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import resource
 import socket
 import stat
 import sys
@@ -24,6 +25,12 @@ from torana.net.unix_socket import SocketFile, bind_unix
 
 #: First descriptor that systemd hands over (sd_listen_fds(3)).
 FIRST_SYSTEMD_FD = 3
+
+#: Most and least that the kernel shall hold of an answer that is not on its way yet; and of how many clients that do
+#: not read it shall have room for that much.
+_UNSENT_BYTES = 128 * 1024
+_LEAST_UNSENT_BYTES = 16 * 1024
+_READERLESS = 16 * 1024
 
 #: A connection that died in the queue, or an error of the network that accept(2) passes on: try the next one.
 _PASSING = frozenset(
@@ -276,7 +283,7 @@ def _listen(family: int, host: str, port: int, backlog: int) -> socket.socket:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        _without_delay(sock)
+        _tune(sock)
         sock.bind(socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0][4])
         sock.listen(backlog)
         sock.setblocking(False)
@@ -286,11 +293,33 @@ def _listen(family: int, host: str, port: int, backlog: int) -> socket.socket:
     return sock
 
 
-def _without_delay(sock: socket.socket) -> None:
-    """Accepted sockets inherit TCP_NODELAY from the listening one: no system call for each connection."""
+def _tune(sock: socket.socket) -> None:
+    """What accepted sockets inherit from the listening one, so that a connection costs no system call for it.
+
+    No delay of small pieces; and how much the kernel takes for a client that does not read: left to itself, some
+    thousand of these fill all memory it has for TCP, and every connection of the machine stands still (threat G-066).
+    """
     if sock.family in (socket.AF_INET, socket.AF_INET6):
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent_bytes())
+
+
+def unsent_bytes(pressure_pages: int | None = None) -> int:
+    """How much of an answer the kernel shall hold that is not on its way yet: less where it has less memory for TCP.
+
+    ``pressure_pages``: from where on the kernel is short of that memory; read from it unless given.
+    """
+    if pressure_pages is None:
+        try:
+            with open("/proc/sys/net/ipv4/tcp_mem", "rb") as file:
+                pressure_pages = int(file.read(64).split()[1])
+        except (OSError, ValueError, IndexError):
+            return _UNSENT_BYTES
+    share = pressure_pages * resource.getpagesize() // _READERLESS
+    return max(_LEAST_UNSENT_BYTES, min(_UNSENT_BYTES, share))
 
 
 def _inherit(fd: int, options: ListenOptions) -> Listener:
@@ -308,7 +337,7 @@ def _inherit(fd: int, options: ListenOptions) -> Listener:
             raise BindError(f"cannot listen on fd:{fd}: it is not a stream socket of TCP or unix kind")
         if not sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
             sock.listen(options.backlog)
-        _without_delay(sock)
+        _tune(sock)
         sock.setblocking(False)
         sock.set_inheritable(False)
         return Listener(sock, _address_of(sock, fd), tls=options.tls is not None)

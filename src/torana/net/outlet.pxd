@@ -58,6 +58,7 @@ cdef class Outlet(Watched):
     cdef public bint _closes_when_drained
     cdef public bint _was_full
     cdef public bint _gathers
+    cdef int _files
     cdef long long _accepted
     cdef double _last_progress
     cdef bint _is_watched
@@ -76,6 +77,8 @@ cdef class Outlet(Watched):
     cpdef write_file(self, int fd, long long offset, long long count)
     cpdef flush(self)
     cpdef bint is_full(self) except -1
+    cpdef Py_ssize_t held(self) except -1
+    cpdef long long moved(self) except? -1
     cpdef bint is_too_slow(self, double now, double idle_s, long long rate) except -1
     cpdef bint wait_drained(self, double idle_s, long long rate) except -1
     cpdef long long outgoing(self) except -1

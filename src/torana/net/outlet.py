@@ -75,6 +75,8 @@ class Outlet(Watched):
         self._was_full = False
         #: Whether one call can send several pieces.
         self._gathers = True
+        #: Files among what waits.
+        self._files = 0
         # Pace: bytes the kernel took since something waits, when the peer last took some, and how the kernel's
         # buffer stood at the first look and at the last one.
         self._accepted = 0
@@ -178,6 +180,7 @@ class Outlet(Watched):
             return
         if not self._queue:
             self._begin_blocked()
+        self._files += 1
         self._enqueue(piece, self._high)
         self.flush()
 
@@ -190,6 +193,7 @@ class Outlet(Watched):
                 if not self._flush_file(piece):
                     break
                 self.waiting -= self._high
+                self._files -= 1
             else:
                 size = len(piece) - self._offset
                 sent = self.send_some(piece, self._offset)
@@ -211,7 +215,15 @@ class Outlet(Watched):
             return True
         return False
 
+    def held(self) -> int:
+        """Bytes of memory in what waits."""
+        return self.waiting - self._files * self._high
+
     # The pace of the peer
+
+    def moved(self) -> int:
+        """How much the peer has acknowledged since something waits; grows as long as that is so."""
+        return self._accepted - self.outgoing()
 
     def is_too_slow(self, now: float, idle_s: float, rate: int) -> bool:
         """Whether the peer has taken nothing for ``idle_s``, or less than ``rate`` bytes/s for longer than that.
@@ -268,7 +280,11 @@ class Outlet(Watched):
             self._last_progress = self.clock.now
             self._accepted += sent
 
-    # The socket itself; overridden for TLS
+    # The socket itself
+
+    def stream(self) -> Any:
+        """What a borrower who reads and writes by himself calls ``recv`` and ``send`` of; for TLS not the socket."""
+        return self.sock
 
     def send_some(self, data: Any, offset: int) -> int:
         """Bytes taken by the socket, 0 when it is full, -1 when the connection is lost."""
@@ -359,7 +375,11 @@ class Outlet(Watched):
     def _set_interest(self, interest: int) -> None:
         if interest != self._interest and not self.is_closed and not self._is_muted:
             self._interest = interest
-            self.poller.change(self, interest)
+            try:
+                self.poller.change(self, interest)
+            except OSError:
+                # It would wait for ever; and whoever writes just now is not to blame.
+                self.lose_soon()
 
     def _drop_queue(self) -> None:
         self._kept = None
@@ -367,7 +387,7 @@ class Outlet(Watched):
             if isinstance(piece, FilePiece):
                 piece.close()
         self._queue.clear()
-        self.waiting = 0
+        self.waiting = self._files = 0
 
     def lose_soon(self) -> None:
         """The connection is dead, found while writing: the writer must return first, so the owner is told later."""

@@ -1,7 +1,8 @@
-"""A transport that speaks TLS: ``ssl.SSLSocket``, non-blocking, on the same poller as all others.
+"""A transport that speaks TLS: a plain socket on the same poller as all others, and a seal between it and its owner.
 
-The handshake is driven by readiness and has a deadline; then one SSL read and one SSL write serve a small request.
-Never here: contexts and certificates (``tls.py``), HTTP, but for the one line that tells a plain client where it is.
+The handshake is driven by readiness and has a deadline. What waits to be written is sealed already, but for files.
+Never here: records (``seal``), contexts and certificates (``tls``), HTTP, but for the one line that tells a plain
+client where it is.
 """
 
 from __future__ import annotations
@@ -9,26 +10,32 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import ssl
 from typing import Any
 
 from torana.base.endpoints import Endpoints
 from torana.net.outlet import FilePiece
 from torana.net.poller import ERROR, HANGUP, PEER_CLOSED, READ, WRITE, Poller
+from torana.net.seal import Seal, SealedStream, Wasteful
 from torana.net.tls import TlsContexts, tls_facts
 from torana.net.transport import Transport
 
-_WANT_READ = ssl.SSLWantReadError
-_WANT_WRITE = ssl.SSLWantWriteError
-#: Most plain text in one TLS record (RFC 8446 section 5.1): a read of this size leaves none of it inside OpenSSL.
-_RECORD_BYTES = 16 * 1024
 _FILE_BYTES = 64 * 1024
+#: Pieces of a file sent in a row: a fast reader of a large file must not keep the loop to itself.
+_FILE_STEPS = 16
 #: First byte of a handshake record (RFC 8446 section 5.1).
 _HANDSHAKE = 0x16
 _PLAIN_ANSWER = (
     b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: 32\r\n\r\n"
     b"plain HTTP request to a TLS port"
 )
+
+
+class LatePiece(FilePiece):
+    """What was written behind a file: sealed after it, for records have an order."""
+
+    def __init__(self, data: bytes) -> None:
+        FilePiece.__init__(self, -1, 0, len(data))
+        self.data = data
 
 
 class TlsTransport(Transport):
@@ -46,20 +53,14 @@ class TlsTransport(Transport):
         self._endpoints = endpoints
         self._gathers = False
         self.is_shaking = True
-        #: The SSLSocket, and the object inside it.
-        self._secured: Any = None
-        self._tls: Any = None
-        self._read: Any = None
-        self._send: Any = None
+        self._seal: Seal | None = None
         self._owner_deadline = 0.0
-        #: After our close_notify nothing is decrypted any more: what still comes is only thrown away.
+        #: After our close_notify nothing is opened any more: what still comes is only thrown away.
         self._is_raw = False
-        self._read_wants_write = False
-        self._write_wants_read = False
-        #: The end of the stream was read behind data, and the poller will not tell of it again.
-        self._has_more = False
-        self._chunk = b""
-        self._chunk_offset = 0
+        #: Of our part of the handshake, what the socket has not taken.
+        self._flight = b""
+        #: What was written within the handshake.
+        self._early: Any = None
 
     def open(self) -> None:
         # The owner set its own deadline when it was made; ours comes first.
@@ -72,15 +73,16 @@ class TlsTransport(Transport):
     # Events
 
     def ready(self, events: int) -> None:
-        if self.is_shaking:
-            if events & (ERROR | HANGUP) and not events & READ:
-                self._fail("connection lost")
-            elif self._contexts.may_shake(self.clock.now):
+        if not self.is_shaking:
+            Transport.ready(self, events)
+        elif events & (ERROR | HANGUP) and not events & READ:
+            self._fail("connection lost")
+        elif self._contexts.may_shake(self.clock.now):
+            if events & WRITE and self._flight:
+                flight, self._flight = self._flight, b""
+                self._fly(flight)
+            if events & (READ | PEER_CLOSED) and not self.is_closed:
                 self._shake()
-            return
-        if (self._read_wants_write or self._write_wants_read) and not self.is_lent:
-            events = self._crossed(events)
-        Transport.ready(self, events)
 
     def expired(self, now: float) -> None:
         if self.is_shaking:
@@ -89,68 +91,73 @@ class TlsTransport(Transport):
             Transport.expired(self, now)
 
     def woken(self) -> None:
-        if self._has_more and self.is_reading and not self.is_lent and not self.is_closed:
-            self._has_more = False
+        if self._has_inside() and self.is_reading and not self.is_lent and not self.is_closed:
             self.owner.readable()
         Transport.woken(self)
 
     def set_reading(self, is_reading: bool) -> None:
         Transport.set_reading(self, is_reading)
-        if is_reading and self._has_more:
+        if is_reading and self._has_inside():
             self.poller.later(self)
 
-    def _crossed(self, events: int) -> int:
-        """A read that waits for writing, or a write that waits for reading: try again what was held up."""
-        if self._read_wants_write and events & WRITE:
-            self._read_wants_write = False
-            if not self._queue:
-                self._set_interest(self._interest & ~WRITE)
-                events &= ~WRITE
-            events |= READ
-        if self._write_wants_read:
-            if events & READ:
-                self._write_wants_read = False
-                if self._queue:
-                    self._set_interest(self._interest | WRITE)
-                    events |= WRITE
-            else:
-                # Writable all the time, and of no use: do not be told until something can be read.
-                self._set_interest(self._interest & ~WRITE)
-                events &= ~WRITE
-        return events
+    def give_back(self) -> bool:
+        is_done: bool = Transport.give_back(self)
+        return is_done and not self._has_inside()
+
+    def _has_inside(self) -> bool:
+        """Whether something has come that the poller will not tell of again."""
+        return self._seal is not None and not self.is_shaking and not self._is_raw and self._seal.has_more
 
     # The handshake
 
     def _shake(self) -> None:
+        if self._seal is None and not self._begin():
+            return
+        seal = self._seal
+        data = Transport.recv(self)
+        if data is None or seal is None:
+            return
+        if not data:
+            self._fail("connection lost")
+            return
         try:
-            if self._tls is None and not self._wrap():
-                return
-            self._tls.do_handshake()
-        except _WANT_READ:
-            self._set_interest(READ | PEER_CLOSED)
-            return
-        except _WANT_WRITE:
-            self._set_interest(WRITE)
-            return
+            is_done = seal.shake(data)
         except (OSError, ValueError) as error:
-            # ssl.SSLError is an OSError; its alert is already on its way.
+            # ssl.SSLError is an OSError; it has left an alert.
+            self._fly(seal.word())
             self._fail(getattr(error, "reason", None) or type(error).__name__)
             return
+        if seal.has_word():
+            self._fly(seal.word())
+        if is_done and not self._is_lost:
+            self._agree(seal)
+
+    def _agree(self, seal: Seal) -> None:
+        """The handshake is done."""
         self.is_shaking = False
         self.deadline = self._owner_deadline
         endpoints = self._endpoints
-        endpoints.tls = tls_facts(self._secured, self._secured.context)
+        endpoints.tls = tls_facts(seal.object, seal.object.context)
         endpoints.scheme = "https"
-        self._set_interest(READ | PEER_CLOSED)
-        self.owner.agreed(self._secured.selected_alpn_protocol())
-        if self._queue:
-            self.flush()
+        self._set_interest(READ | PEER_CLOSED | (WRITE if self._queue else 0))
+        flight, self._flight = self._flight, b""
+        if flight:
+            Transport.write(self, flight)
+        self.owner.agreed(seal.object.selected_alpn_protocol())
+        if self._early is not None:
+            early, self._early = self._early, None
+            self.write(bytes(early))
+        if seal.has_more:
+            self.poller.later(self)
 
-    def _wrap(self) -> bool:
+    def _begin(self) -> bool:
         """Look at the first byte, and begin TLS if it is a handshake's."""
         try:
             first = self.sock.recv(1, socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            self._fail("connection lost")
             return False
         if not first:
             self._fail("closed without a word")
@@ -158,16 +165,20 @@ class TlsTransport(Transport):
         if first[0] != _HANDSHAKE:
             self._refuse_plain(first)
             return False
-        # The descriptor stays the same, so the poller need not know.
-        secured = self._contexts.default.wrap_socket(
-            self.sock, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=True
-        )
-        self.sock = self._secured = secured
-        # The methods of the object inside: each call of SSLSocket's own would cost two more Python frames.
-        self._tls = getattr(secured, "_sslobj", None) or secured
-        self._read = self._tls.read
-        self._send = self._tls.write
+        self._seal = Seal(self._contexts.default)
         return True
+
+    def _fly(self, data: bytes) -> None:
+        """Send our part of the handshake; the rest waits until there is room."""
+        if self._flight:
+            self._flight += data
+            return
+        sent = self.send_some(data, 0) if data else 0
+        if 0 <= sent < len(data):
+            self._flight = data[sent:]
+            self._set_interest(READ | WRITE | PEER_CLOSED)
+        else:
+            self._set_interest(READ | PEER_CLOSED)
 
     def _refuse_plain(self, first: bytes) -> None:
         if first.isalpha():
@@ -188,95 +199,106 @@ class TlsTransport(Transport):
     def recv(self) -> bytes | None:
         if self._is_raw:
             return Transport.recv(self)
-        if self.is_shaking:
+        seal = self._seal
+        if self.is_shaking or seal is None:
             return None
+        data: bytes | None = b""
+        if not seal.has_more:
+            data = Transport.recv(self)
+            if not data:
+                return data
         try:
-            data: bytes = self._read(_RECORD_BYTES)
-        except _WANT_READ:
-            return None
-        except _WANT_WRITE:
-            self._read_wants_write = True
-            self._set_interest(self._interest | WRITE)
-            return None
-        except ssl.SSLEOFError:
-            return b""
-        except (OSError, ValueError):
+            plain = seal.opened(data)
+        except (OSError, ValueError) as error:
+            if seal.has_word():
+                self.send_some(seal.word(), 0)
+            if isinstance(error, Wasteful):
+                self.failure = Wasteful.reason
             self._is_raw = True
             self._lose()
             return None
-        if len(data) < _RECORD_BYTES:
-            return data
-        return self._read_on(data)
+        if seal.has_more:
+            self.poller.later(self)
+        if seal.has_word():
+            # Its answer to new keys.
+            self._say(seal.word())
+        return plain
 
-    def _read_on(self, data: bytes) -> bytes:
-        """A full record is seldom alone: take the next ones too, up to one read's worth."""
-        parts = [data]
-        size = len(data)
-        while size < self._read_bytes:
-            try:
-                data = self._read(_RECORD_BYTES)
-            except _WANT_READ:
-                break
-            except (OSError, ValueError):
-                data = b""
-            if not data:
-                # End or failure: the next read says the same again, if somebody asks for it.
-                self._has_more = True
-                self.poller.later(self)
-                break
-            parts.append(data)
-            size += len(data)
-        return b"".join(parts)
+    def _say(self, word: bytes) -> None:
+        """Send what is sealed already: in front of what is yet to be."""
+        if not self._files:
+            Transport.write(self, word)
+            return
+        at = 0
+        while not isinstance(self._queue[at], FilePiece):
+            at += 1
+        self._queue.insert(at, word)
+        self.waiting += len(word)
+        if at == 0:
+            self._offset = 0
 
     def unread(self) -> int:
-        inside: int = 0 if self._tls is None or self._is_raw else self._tls.pending()
-        return inside + Transport.unread(self)
+        return self._has_inside() + Transport.unread(self)
 
     # Writing
 
-    def send_some(self, data: Any, offset: int) -> int:
+    def write(self, data: Any) -> None:
+        if self._kept is not None:
+            self.leave()
+        if self.is_closed or self._is_lost or len(data) == 0:
+            return
         if self.is_shaking:
-            return 0
-        if self._is_raw:
+            if self._early is None:
+                self._early = bytearray()
+            self._early += data
+            return
+        if self._files:
+            self._files += 1
+            self._enqueue(LatePiece(bytes(data)), self._high)
+            return
+        sealed = self._sealed(data)
+        if sealed:
+            Transport.write(self, sealed)
+
+    def _sealed(self, data: Any) -> bytes:
+        """As records; b"" when the connection is lost by it."""
+        if self._is_raw or self._seal is None:
             self.lose_soon()
-            return -1
-        size = len(data)
-        at = offset
-        if at == size:
-            return 0
+            return b""
         try:
-            if offset == 0 and size <= _RECORD_BYTES:
-                sent: int = self._send(data)
-                return sent
-            # OpenSSL takes one record a call. A call held up must be repeated with the same bytes, and is:
-            # the caller comes back with this offset.
-            view = memoryview(data)
-            while at < size:
-                at += self._send(view[at:])
-        except _WANT_WRITE:
-            pass
-        except _WANT_READ:
-            self._write_wants_read = True
+            return self._seal.sealed(data)
         except (OSError, ValueError):
             self.lose_soon()
-            return -1
-        return at - offset
+            return b""
 
-    def send_file_some(self, piece: FilePiece) -> int:
-        # sendfile(2) knows no TLS. A chunk is kept until all of it is sent: the file may change meanwhile.
-        if self._chunk_offset == len(self._chunk):
-            try:
-                self._chunk = os.pread(piece.fd, min(piece.count, _FILE_BYTES), piece.offset)
-            except OSError:
-                self._chunk = b""
-            self._chunk_offset = 0
-            if not self._chunk:
+    def _flush_file(self, piece: FilePiece) -> bool:
+        # sendfile(2) knows no TLS. What the socket does not take of a sealed piece waits in front of the file.
+        if self.is_shaking:
+            return False
+        for _ in range(_FILE_STEPS):
+            if piece.count == 0:
+                piece.close()
+                return True
+            chunk = _chunk(piece)
+            sealed = self._sealed(chunk) if chunk else b""
+            if not sealed:
                 self.lose_soon()
-                return -1
-        sent = self.send_some(self._chunk, self._chunk_offset)
-        if sent > 0:
-            self._chunk_offset += sent
-        return sent
+                return False
+            piece.offset += len(chunk)
+            piece.count -= len(chunk)
+            sent = self.send_some(sealed, 0)
+            if sent < 0:
+                return False
+            self._note_progress(sent)
+            if sent < len(sealed):
+                self._queue.appendleft(sealed)
+                self._offset = sent
+                self.waiting += len(sealed) - sent
+                return False
+        return False
+
+    def stream(self) -> Any:
+        return self.sock if self._seal is None else SealedStream(self.sock, self._seal)
 
     # The end
 
@@ -297,9 +319,23 @@ class TlsTransport(Transport):
         Transport.reset(self)
 
     def _notify_close(self) -> None:
-        """Send close_notify if it can be sent now; the peer's own is not waited for (RFC 8446 section 6.1)."""
+        """Send close_notify if it can be sent now."""
+        seal = self._seal
         # With data still waiting it would call a part the whole.
-        if not self._is_raw and not self.is_shaking and not self._is_lost and not self._queue:
+        if seal is not None and not self._is_raw and not self.is_shaking and not self._is_lost and not self._queue:
             self._is_raw = True
-            with contextlib.suppress(OSError, ValueError):
-                self._tls.shutdown()
+            farewell = seal.farewell()
+            if farewell:
+                with contextlib.suppress(OSError):
+                    self.sock.send(farewell)
+
+
+def _chunk(piece: FilePiece) -> bytes:
+    """The next bytes of a file; b"" where there are none although there should be."""
+    size = min(piece.count, _FILE_BYTES)
+    if isinstance(piece, LatePiece):
+        return piece.data[piece.offset : piece.offset + size]
+    try:
+        return os.pread(piece.fd, size, piece.offset)
+    except OSError:
+        return b""

@@ -72,6 +72,7 @@ cdef class Transport(Outlet):
     cpdef shutdown_write(self)
     cpdef release(self)
     cpdef reset(self)
+    cpdef sever(self)
     cpdef lend(self)
     cpdef bint give_back(self) except -1
     cpdef catch_up(self)

@@ -2,7 +2,7 @@
 
 Level-triggered: interest is changed only when an event arrives that nobody wants, so a request costs no such call.
 A connection may be lent to another thread; the loop then leaves it alone until it is given back.
-Never here: protocols, timeouts' meaning, TLS (``secure.py`` overrides ``recv``, ``send_some`` and ``send_file_some``).
+Never here: protocols, timeouts' meaning, TLS (``secure.py`` puts a seal between).
 """
 
 from __future__ import annotations
@@ -181,7 +181,9 @@ class Transport(Outlet):
         # The number may soon be another connection's.
         self.fd = -1
         self._drop_queue()
-        self.sock.close()
+        with contextlib.suppress(OSError):
+            # Closed whatever it says (an error of what was sent before, an interruption).
+            self.sock.close()
 
     def release(self) -> socket.socket:
         """Let go of the socket, open and unwatched; this transport is finished."""
@@ -198,6 +200,12 @@ class Transport(Outlet):
             with contextlib.suppress(OSError):
                 self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
             self.close()
+
+    def sever(self) -> None:
+        """End both directions under whoever has borrowed it: its next call of the system finds the peer gone."""
+        with contextlib.suppress(OSError):
+            # Not the method of a TLS socket, which would take its state from under the borrower.
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
     # Lending
 

@@ -108,6 +108,6 @@ def _answer(sock: socket.socket) -> dict[str, Any]:
             raise ToranaError("the server's answer is too long")
     try:
         answer: dict[str, Any] = msgspec.json.decode(bytes(received), type=dict[str, Any])
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise ToranaError(f"the server's answer is not understood: {error}") from None
     return answer

@@ -45,6 +45,8 @@ class Reading:
     #: Requests that wait for a thread, and connections: as the loop saw them last, about once a second.
     queue: int = 0
     connections: int = 0
+    #: Bytes held for clients, as the loop counted them last.
+    held_bytes: int = 0
     #: The oldest first; of more than 24 at a time, the later ones are only counted.
     requests: tuple[InFlight, ...] = ()
 
@@ -117,6 +119,7 @@ def read_row(row: memoryview, now_s: float | None = None) -> Reading:
             served=words[at.BEGUN],
             queue=words[at.QUEUE],
             connections=words[at.CONNECTIONS],
+            held_bytes=words[at.HELD],
             requests=tuple(requests),
         )
 

@@ -119,6 +119,8 @@ class Channel:
                 if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                     self._fds.extend(_descriptors(content))
             heard += self._messages(data)
+            if len(self._fds) > MOST_FDS:
+                self._drop_descriptors()  # nobody who means well sends more than belong to the line that is to come
         return heard
 
     def is_alone(self) -> bool:
@@ -153,11 +155,14 @@ class Channel:
 
     def close(self) -> None:
         """Close this end, and descriptors that nobody fetched."""
+        self._drop_descriptors()
+        self._waiting.clear()
+        self._sock.close()
+
+    def _drop_descriptors(self) -> None:
         while self._fds:
             with contextlib.suppress(OSError):
                 os.close(self._fds.popleft())
-        self._waiting.clear()
-        self._sock.close()
 
 
 def _line(message: Message) -> bytes:
@@ -186,7 +191,7 @@ def _cut(value: Any) -> Any:
 def _message(line: bytes) -> Message | None:
     try:
         return msgspec.json.decode(line, type=Message)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
 
 

@@ -52,6 +52,8 @@ class WorkerStatus(TypedDict, total=False):
     generation: int
     age_s: float
     rss_bytes: int
+    #: Of it, for clients: bodies and answers on their way.
+    held_bytes: int
     connections: int
     #: Requests answered so far, being answered, and waiting for a thread.
     served: int

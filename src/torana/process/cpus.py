@@ -6,6 +6,7 @@ once the memory of a worker is known, how often it fits into the memory limit. F
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Iterator
@@ -64,6 +65,17 @@ def worker_count(
     workers = min(bound for bound, _ in bounds)
     reasons = "; ".join(text for _, text in bounds)
     return CpuCount(workers, f"{_plural(workers, 'worker')}: {'the least of ' if len(bounds) > 1 else ''}{reasons}")
+
+
+def memory_there_is(*, cgroup_root: str = "/sys/fs/cgroup", membership: str = "/proc/self/cgroup") -> int:
+    """Bytes of memory that all of this program may use: the least of what control groups allow and what there is.
+
+    0 where the system does not tell. The arguments are for tests, as those of ``worker_count``.
+    """
+    bounds = list(_memory_limits(cgroup_root, _read(membership)))
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        bounds.append(float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")))
+    return int(min((bound for bound in bounds if bound > 0), default=0))
 
 
 def _plural(number: int, noun: str) -> str:

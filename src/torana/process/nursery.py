@@ -18,8 +18,8 @@ import selectors
 import signal
 import time
 from dataclasses import dataclass, field
-from errno import ECHILD, EPIPE, ETIMEDOUT
-from typing import TYPE_CHECKING
+from errno import ECHILD, EPIPE, ETIMEDOUT, errorcode
+from typing import TYPE_CHECKING, NoReturn
 
 from torana.process.channel import Channel, ChannelClosed, ChannelFull, Message
 from torana.process.dump import DUMP_SIGNAL
@@ -81,6 +81,12 @@ class Zygote:
 def can_preload() -> bool:
     """Whether this system gives orphans to us. If so, it does from now on."""
     return adopt_orphans()
+
+
+def _close(fds: list[int]) -> None:
+    """No zygote has descriptors to give."""
+    for fd in fds:
+        os.close(fd)
 
 
 class Nursery:
@@ -223,16 +229,41 @@ class Nursery:
             except ChannelClosed:
                 self._deafen(zygote)
                 raise OSError(EPIPE, "the process that workers are forked from has ended") from None
-            for message, _ in heard:
+            for message, fds in heard:
+                _close(fds)
                 match message:
-                    case {"say": "forked", "pid": int(pid)}:
+                    case {"say": "forked", "pid": int(pid)} if self._is_new_child(pid):
                         return pid
-                    case {"say": "not forked", "errno": int(number)}:
+                    case {"say": "forked"}:
+                        self._distrust(zygote, message)
+                    case {"say": "not forked", "errno": int(number)} if number in errorcode:
                         raise OSError(number, os.strerror(number))
+                    case {"say": "not forked"}:
+                        raise OSError(EPIPE, "the process that workers are forked from could not fork")
         logger.error("Preload: process %d does not fork within %g s: it is replaced", zygote.pid, _FORK_S)
         self._deafen(zygote)
         zygote.signal(signal.SIGKILL)
         raise OSError(ETIMEDOUT, "the process that workers are forked from does not answer")
+
+    def _is_new_child(self, pid: int) -> bool:
+        """Whether a process is a child of ours that we know nothing of yet: the application may be lying to us."""
+        if pid <= 0 or pid in self._zygotes or pid in self._supervisor.crew.posts:
+            return False
+        try:
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except (OSError, OverflowError):
+            return False
+        return True
+
+    def _distrust(self, zygote: Zygote, message: Message) -> NoReturn:
+        logger.error(
+            "Preload: process %d says that it forked process %.80r, which is no child of ours: it is replaced",
+            zygote.pid,
+            message.get("pid"),
+        )
+        self._deafen(zygote)
+        zygote.signal(signal.SIGKILL)
+        raise OSError(ECHILD, "what the process that workers are forked from calls a worker is no child of ours")
 
     def _hear(self, zygote: Zygote) -> None:
         if not zygote.is_heard:
@@ -242,7 +273,8 @@ class Nursery:
         except ChannelClosed:
             self._deafen(zygote)
             return
-        for message, _ in heard:
+        for message, fds in heard:
+            _close(fds)
             self._note(zygote, message, time.monotonic())
 
     def _note(self, zygote: Zygote, message: Message, now: float) -> None:

@@ -285,6 +285,7 @@ class Orders:
             "generation": worker.generation,
             "age_s": now - worker.spawned_s,
             "rss_bytes": worker.rss_bytes or resident_size_of(pid),
+            "held_bytes": reading.held_bytes,
             "connections": reading.connections,
             "served": reading.ended,
             "running": reading.in_flight,

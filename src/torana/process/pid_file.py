@@ -101,14 +101,20 @@ def _running(path: str) -> int | None:
 
 
 def _read(path: str) -> str:
-    with open(path, encoding="ascii", errors="replace") as file:
+    # What lies there may be anybody's: of a fifo, the writer is not waited for.
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(fd, encoding="ascii", errors="replace") as file:
         return file.read(32)
 
 
 def _write(path: str, text: str) -> None:
     temporary = f"{path}.{os.getpid()}"
     try:
-        with open(temporary, "w", encoding="ascii") as file:
+        # Others may write to the directory (/tmp): whatever they put there is removed, never written through.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        with open(fd, "w", encoding="ascii") as file:
             file.write(text)
         os.replace(temporary, path)
     except OSError as error:

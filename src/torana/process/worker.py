@@ -12,6 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from torana.net.listener import Listener
@@ -34,6 +35,7 @@ from torana.serve.application import (
     warm_up,
     when_judged,
 )
+from torana.serve.options import Bounds
 from torana.serve.server import Server
 
 __all__ = [
@@ -61,6 +63,9 @@ logger = logging.getLogger("torana")
 #: defaults (3.11 and 3.12: 700, later: 2000), and ours.
 _DEFAULT_THRESHOLDS = (700, 2000)
 _THRESHOLD = 20_000
+#: What all workers together hold for clients is this part of the memory there is, and of each at least so many bytes.
+_PART_FOR_CLIENTS = 4
+_LEAST_MEMORY = 64 * 1024 * 1024
 
 
 class Serving:
@@ -106,7 +111,7 @@ class Serving:
         self._server = server = Server(
             self._application,
             options.net,
-            options.serve,
+            replace(options.serve, bounds=_bounds(options)),
             options.gateway,
             listeners=self._listeners,
             environ_fds=dict(options.process.systemd),
@@ -208,6 +213,20 @@ class Serving:
     def status(self) -> dict[str, int]:
         """Numbers of this moment: connections, requests running and served, connections in the queue."""
         return {} if self._server is None else self._server.status()
+
+
+def _bounds(options: RunOptions) -> Bounds:
+    """The bounds of one worker: of what all of them share, its part."""
+    bounds = options.serve.bounds
+    if bounds.memory_bytes:
+        return bounds
+    from torana.process.cpus import memory_there_is, worker_count
+
+    there_is = memory_there_is()
+    if not there_is:
+        return bounds
+    workers = (options.process.workers or worker_count().workers) if options.process.is_supervised else 1
+    return replace(bounds, memory_bytes=max(_LEAST_MEMORY, there_is // _PART_FOR_CLIENTS // workers))
 
 
 def run_single(

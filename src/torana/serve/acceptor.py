@@ -28,6 +28,8 @@ _log = logging.getLogger("torana")
 _BATCH = 64
 #: How long nobody is accepted after descriptors or memory ran out; seconds.
 _STARVED_S = 0.1
+#: So many make way when the system gives no more descriptors: for those that wait, and for files.
+_MAKE_WAY = 16
 
 
 class Acceptor(Watched):
@@ -70,29 +72,36 @@ class Acceptor(Watched):
         self.listener.let_go()
 
     def ready(self, events: int) -> None:
-        if self.crowd.is_shut():
-            self._pause()
-            return
+        crowd = self.crowd
+        if crowd.is_shut():
+            # Who was too young to go when the last ones came may not be so any more.
+            crowd.make_room(1)
+            if crowd.is_shut():
+                self._pause()
+                return
         if self._take() is Queue.STARVED:
             now = self.poller.clock.now
             if now - self._starved_logged >= 10.0:
                 self._starved_logged = now
                 _log.error("cannot accept: %s (setting: limit_connections)", self.listener.last_error)
-            self._pause()
+            if not crowd.make_way(_MAKE_WAY):
+                self._pause()
 
     def expired(self, now: float) -> None:
         """Look again whether there is room."""
         self._reopen()
 
     def _reopen(self) -> None:
-        self.deadline = 0.0
         if self._is_open:
+            # First the next try: for want of memory this one may fail too.
+            self.deadline = self.poller.clock.now + _STARVED_S
             self.poller.change(self, READ)
+        self.deadline = 0.0
 
     def _pause(self) -> None:
-        self.poller.change(self, 0)
         self.deadline = self.poller.clock.now + _STARVED_S
         self.crowd.when_left(self._reopen)
+        self.poller.change(self, 0)
 
     def _take(self) -> Queue:
         taken, queue = self.listener.accept_batch(_BATCH)

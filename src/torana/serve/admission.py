@@ -21,7 +21,8 @@ def connection_cap(wanted: int) -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return wanted or 10_000
-    possible = max(16, int(soft * 0.8) if soft > 640 else soft - 64)
+    # What connections leave is for files, upstreams, logs, and for those that are told that there is no room.
+    possible = max(16, min(int(soft * 0.8), soft - 64))
     return min(wanted, possible) if wanted else min(10_000, possible)
 
 
@@ -31,7 +32,8 @@ class Member(Protocol):
     def waiting_since(self, has_heads: bool) -> float:
         """Since when (monotonic seconds) it waits for its client and may be closed in favour of others; 0: it may not.
 
-        ``has_heads``: a request head that does not end counts as waiting too.
+        ``has_heads``: there is no place left, so a request head that does not end counts as waiting too, and the young
+        are less spared.
         """
         ...
 
@@ -106,14 +108,20 @@ class Crowd:
         held = len(self.connections)
         if held < self.cap * _CROWDED:
             return
+        self.make_way(max(count, self.cap // 100), held + count > self.cap)
+
+    def make_way(self, wanted: int, has_heads: bool = True) -> int:
+        """Close so many of those that wait for their clients, the longest waiting first; how many there were.
+
+        ``has_heads``: see ``Member.waiting_since``.
+        """
         now = time.monotonic()
         if now < self._nobody_until:
-            return
-        has_heads = held + count > self.cap
+            return 0
         waiting = [(connection.waiting_since(has_heads), id(connection), connection) for connection in self.connections]
         waiting = [entry for entry in waiting if entry[0]]
-        wanted = max(count, self.cap // 100)
         for _, _, connection in heapq.nsmallest(wanted, waiting):
             connection.evict()
         if len(waiting) < wanted:
             self._nobody_until = now + _NOBODY_S
+        return min(wanted, len(waiting))

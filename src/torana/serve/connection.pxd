@@ -5,6 +5,7 @@ from torana.exchange.request cimport Request, new_request
 from torana.exchange.response cimport Response, new_response
 from torana.net.transport cimport Transport
 from torana.serve.handshake cimport converse
+from torana.serve.memory cimport FLOOR
 from torana.serve.outbound cimport Outbound
 from torana.serve.phases cimport ANSWER, BODY, CLOSING, DISCARD, FRESH, HEAD, IDLE, LINGER, OVER
 from torana.serve.site cimport Site
@@ -22,10 +23,12 @@ cdef class Connection(Outbound):
     cdef _remember(self, bytes data)
     cpdef pass_over(self)
     cpdef resume(self, bytes data)
-    @cython.locals(owner=int)
+    @cython.locals(owner=int, size=Py_ssize_t)
     cdef _begin(self, RequestHead head)
+    @cython.locals(request=Request)
     cdef bint _body(self, bytes data) except -1
     cdef _body_complete(self, object trailers)
+    @cython.locals(request=Request)
     cdef _paused(self)
     cdef _need_data(self)
     cdef _end_of_stream(self)

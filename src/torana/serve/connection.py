@@ -13,6 +13,7 @@ from torana.exchange.request import Request, new_request
 from torana.exchange.response import new_response
 from torana.serve import timeouts
 from torana.serve.handshake import converse
+from torana.serve.memory import FLOOR
 from torana.serve.outbound import Outbound
 from torana.serve.phases import ANSWER, BODY, CLOSING, DISCARD, FRESH, HEAD, IDLE, LINGER, OVER
 from torana.wire.events import CLOSED, NEED_DATA, PAUSED, EndOfBody, RequestHead, WireError
@@ -94,7 +95,9 @@ class Connection(Outbound):
             self._is_returned = False
             transport.give_back()
         elif transport.is_lent:
-            # Meant for an earlier loan.
+            # Meant for an earlier loan, or the borrower has written more than its client takes.
+            if transport.waiting:
+                self._weigh()
             return
         was_raw = self._raw is not None
         if was_raw:
@@ -140,6 +143,7 @@ class Connection(Outbound):
         """Another takes over the transport, and our place in the crowd."""
         site = self.site
         self.phase = OVER
+        self._unburden()
         other = site.http2(self.transport, site, self.endpoints, self.crowd)
         other.is_surplus = self.is_surplus
         self.crowd.joined(other)
@@ -163,6 +167,7 @@ class Connection(Outbound):
     def pass_over(self) -> Any:
         """Let go of the connection, for another worker to go on with: its socket, open."""
         self.phase = OVER
+        self._unburden()
         self.crowd.left(self)
         return self.transport.release()
 
@@ -234,6 +239,10 @@ class Connection(Outbound):
         self.response = response
         self._is_answered = False
         self._read_deadline = 0.0
+        size = self.wire.head_size()
+        if size >= FLOOR:
+            self._head_size = size
+            self._weigh()
         self.account.begin(head, self.clock.now)
         if affinity is not None:
             response.witness = affinity.mark
@@ -272,11 +281,15 @@ class Connection(Outbound):
                 return False
             return True
         request.push(data)
-        if self.phase == BODY and request.is_full():
-            self.transport.is_reading = False
-            self._read_deadline = 0.0
-            self._arm()
-            return False
+        if self.phase == BODY:
+            if self.site.memory.is_tight:
+                request.tighten()
+            if request.is_full():
+                self.transport.is_reading = False
+                self._read_deadline = 0.0
+                self._weigh()
+                self._arm()
+                return False
         return True
 
     def _body_complete(self, trailers: Any) -> None:
@@ -293,9 +306,13 @@ class Connection(Outbound):
     def _paused(self) -> None:
         """The request is complete; nothing is read until its answer is."""
         self.transport.is_reading = False
-        if self._has_peer_closed and self.request is not None:
-            # FIN was seen before this request's turn, and is not told twice.
-            self.request.lose()
+        request = self.request
+        if request is not None:
+            if request.buffered >= FLOOR:
+                self._weigh()
+            if self._has_peer_closed:
+                # FIN was seen before this request's turn, and is not told twice.
+                request.lose()
         self._arm()
 
     def _need_data(self) -> None:
@@ -317,6 +334,8 @@ class Connection(Outbound):
         if self._has_peer_closed:
             # FIN was seen while reading was paused; the descriptor is readable until it has been read.
             self.transport.set_reading(True)
+        if self.phase == HEAD or phase == BODY:
+            self._weigh()
         self._arm()
 
     def _end_of_stream(self) -> None:

@@ -1,3 +1,5 @@
+cimport cython
+
 from torana.base.endpoints cimport Endpoints
 from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
@@ -5,6 +7,7 @@ from torana.net.clock cimport Clock
 from torana.net.transport cimport Transport
 from torana.serve.account cimport Account
 from torana.exchange.carrier cimport Upgradable
+from torana.serve.memory cimport FLOOR, Share
 from torana.serve.phases cimport BODY, CLOSING, DISCARD, FRESH, HEAD, IDLE, LINGER, OVER
 from torana.serve.site cimport Site
 from torana.wire.http1.connection cimport Http1Connection
@@ -40,6 +43,10 @@ cdef class Ending(Upgradable):
     cdef double _last_arrival
     cdef long long _phase_bytes
     cdef double _read_deadline
+    cdef Share _share
+    cdef Py_ssize_t _head_size
+    cdef Py_ssize_t _spooled
+    cdef public bint is_starved
     cdef public Account account
 
     cpdef lost(self)
@@ -60,6 +67,15 @@ cdef class Ending(Upgradable):
     cpdef kill(self)
     cpdef forsake(self)
     cdef _leave(self)
+    @cython.locals(held=Py_ssize_t, request=Request)
+    cpdef Py_ssize_t holding(self) except -1
+    @cython.locals(request=Request)
+    cpdef long long moved(self) except? -1
+    cpdef bint feed(self) except -1
+    cpdef bint shed(self) except -1
+    cdef _weigh(self)
+    @cython.locals(share=Share)
+    cdef _unburden(self)
     cpdef leave_unlogged(self)
     cdef _record(self, int status)
     cdef _arm(self)

@@ -15,6 +15,7 @@ from torana.exchange.response import NO_BODY, Response
 from torana.net.transport import Transport
 from torana.serve import refusals, timeouts
 from torana.serve.account import Account
+from torana.serve.memory import FLOOR, TOO_MUCH, Share
 from torana.serve.phases import BODY, CLOSING, DISCARD, FRESH, HEAD, IDLE, LINGER, OVER
 from torana.serve.site import Site
 from torana.wire.events import WireError
@@ -23,6 +24,8 @@ from torana.wire.http1.connection import Http1Connection
 #: Younger connections are not closed for want of a request: their clients were told that they are through, so the
 #: request may be on its way.
 _FRESH_S = 1.0
+#: The same where there is no place left: a round trip, for whoever has a handshake of TLS to make first.
+_PRESSED_S = 0.25
 #: More time for what has arrived and was not read.
 _SPARED_S = 0.1
 
@@ -75,6 +78,11 @@ class Ending(Upgradable):
         self._phase_started = self.clock.now
         self._last_arrival = self.clock.now
         self._phase_bytes = 0
+        #: What the worker's memory counts of us, and of that the request's head and what is kept of its body.
+        self._share: Share | None = None
+        self._head_size = 0
+        self._spooled = 0
+        self.is_starved = False
         self._read_deadline = self.clock.now + site.timeouts.first_byte_s if site.timeouts.first_byte_s else 0.0
         self.account = Account(site)
         transport.owner = self
@@ -202,6 +210,7 @@ class Ending(Upgradable):
         self.request = None
         self.response = None
         self.phase = CLOSING
+        self._head_size = self._spooled = 0
         self._discarded = 0 if more_may_come or self.transport.has_unread() else -1
         self._read_deadline = 0.0
         if self.transport.waiting:
@@ -240,7 +249,7 @@ class Ending(Upgradable):
     def waiting_since(self, has_heads: bool) -> float:
         """Since when only the client's next bytes are awaited; 0 when it may not be closed in favour of others.
 
-        ``has_heads``: a request head that does not end counts as waiting too.
+        ``has_heads``: see ``admission.Member``.
         """
         phase = self.phase
         transport = self.transport
@@ -249,7 +258,8 @@ class Ending(Upgradable):
         if phase == IDLE:
             return self._phase_started
         if phase == FRESH or (has_heads and phase == HEAD):
-            return self._phase_started if self.clock.now - self._phase_started >= _FRESH_S else 0.0
+            age_s = self.clock.now - self._phase_started
+            return self._phase_started if age_s >= (_PRESSED_S if has_heads else _FRESH_S) else 0.0
         return 0.0
 
     def close_if_idle(self, before: float) -> bool:
@@ -304,7 +314,50 @@ class Ending(Upgradable):
         self.request = None
         self.response = None
         self.transport.close()
+        self._unburden()
         self.crowd.left(self)
+
+    # Told by the worker's memory: see ``memory.Holder``
+
+    def holding(self) -> int:
+        held = self.transport.held() + self.wire.buffered + self._head_size + self._spooled
+        request = self.request
+        if request is not None:
+            held += request.buffered
+        if self.phase == HEAD:
+            held += self.wire.head_size()
+        return held
+
+    def moved(self) -> int:
+        request = self.request
+        return self.transport.moved() + (0 if request is None else request.received - request.buffered)
+
+    def feed(self) -> bool:
+        """Nobody waits here: what is not read waits for the application only."""
+        return False
+
+    def shed(self) -> bool:
+        transport = self.transport
+        if self.phase == OVER or (transport.is_lent and not transport.waiting):
+            # What a thread has borrowed it alone can give back.
+            return False
+        self.site.refusals.note(TOO_MUCH, "limit_memory", self.endpoints.client, self.clock.now)
+        if transport.is_lent:
+            transport.sever()
+        else:
+            transport.lose_soon()
+        return True
+
+    def _weigh(self) -> None:
+        """Have what is held for this client counted."""
+        if self.phase != OVER:
+            self._share = self.site.memory.weigh(self._share, self, self.holding())
+
+    def _unburden(self) -> None:
+        """Nothing is held any more."""
+        share, self._share = self._share, None
+        if share is not None:
+            self.site.memory.drop(share)
 
     def leave_unlogged(self) -> None:
         """Keep the present exchange out of the access log."""
@@ -326,6 +379,8 @@ class Ending(Upgradable):
         if transport.waiting:
             deadline = timeouts.with_write(self.site.timeouts, deadline, transport.looked_at)
         transport.deadline = deadline
+        if (self._share is not None or transport.waiting >= FLOOR) and not transport.is_lent:
+            self._weigh()
 
     def _advance(self) -> None:
         """Hand on all that the wire has."""

@@ -87,7 +87,7 @@ class Trust:
         self._trusts_unix = False
         self._networks: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
         for text in allow:
-            self._allow(text.strip())
+            self._allow(text.strip(" \t"))
         self._known: dict[str, bool] = {}
 
     def _allow(self, text: str) -> None:
@@ -243,6 +243,7 @@ def _node(text: bytes) -> tuple[str, int] | None:
     if address is None or (b":" in host) != is_v6:
         return None
     # RFC 7239 also allows a hidden port ("_name").
+    # ASCII digits, as the pattern says.
     number = int(port) if _PORT.fullmatch(port) else 0 if not port or port[:1] == b"_" else -1
     return (str(address), number) if 0 <= number <= 65535 else None
 
@@ -296,7 +297,8 @@ def _joined(host: bytes | None, ports: list[bytes]) -> bytes | None:
     if host is None or not ports or b":" in host.rpartition(b"]")[2]:
         return host
     port = ports[-1]
-    return host + b":" + port if _PORT.fullmatch(port) and 0 < int(port) <= 65535 else host
+    is_port = _PORT.fullmatch(port) is not None and 0 < int(port) <= 65535  # ASCII digits, as the pattern says
+    return host + b":" + port if is_port else host
 
 
 def _prefix(fields: Fields) -> str:
@@ -314,7 +316,7 @@ def _with_host(fields: Fields, host: bytes, scheme: str) -> tuple[Fields, tuple[
     kept = [(b"host", host) if field[0] == b"host" else field for field in fields]
     if not any(field[0] == b"host" for field in fields):
         kept.insert(0, (b"host", host))
-    number = int(port) if port else 443 if scheme == "https" else 80
+    number = int(port) if port else 443 if scheme == "https" else 80  # ASCII digits, by _HOST and _joined
     return kept, (name.strip(b"[]").decode("ascii"), number)
 
 

@@ -4,7 +4,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.string cimport memcpy
 
 from torana.base.board_row cimport (
-    BEAT, BEGUN, CONNECTIONS, ENDED, FIRST_PLACE, MARK, MARKED, METHOD_BYTES, PLACE_WORDS, PLACES, QUEUE, ROW_BYTES,
+    BEAT, BEGUN, CONNECTIONS, ENDED, FIRST_PLACE, HELD, MARK, MARKED, METHOD_BYTES, PLACE_WORDS, PLACES, QUEUE, ROW_BYTES,
     SINCE, STATE, TEXT, TEXT_BYTES,
 )
 from torana.wire.events cimport RequestHead
@@ -53,4 +53,4 @@ cdef class Ledger:
     cpdef end(self, int place)
     cpdef beat(self)
     @cython.locals(words="unsigned long long*")
-    cpdef note(self, long long queue, long long connections)
+    cpdef note(self, long long queue, long long connections, long long held=*)

@@ -15,6 +15,7 @@ from torana.base.board_row import (
     CONNECTIONS,
     ENDED,
     FIRST_PLACE,
+    HELD,
     MARK,
     MARKED,
     METHOD_BYTES,
@@ -91,8 +92,9 @@ class Ledger:
         """The loop has turned."""
         self._words[BEAT] += 1
 
-    def note(self, queue: int, connections: int) -> None:
-        """About once a second: requests that wait for a thread, and connections held."""
+    def note(self, queue: int, connections: int, held: int = 0) -> None:
+        """About once a second: requests that wait for a thread, connections, and bytes held for clients."""
         words = self._words
         words[QUEUE] = queue
         words[CONNECTIONS] = connections
+        words[HELD] = held

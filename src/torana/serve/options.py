@@ -75,6 +75,11 @@ class Bounds:
     max_requests: int = 0
     #: WebSocket: bytes of messages that wait for the application of one connection before reading pauses.
     websocket_queue_bytes: int = 64 * 1024
+    #: Held for all clients of this worker together; 0: a quarter of the memory there is, shared by all workers, as far
+    #: as whoever starts the server knows that.
+    memory_bytes: int = 0
+    #: Request bodies of this worker on disk, while WSGI applications have not read them.
+    spool_disk_bytes: int = 1024 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

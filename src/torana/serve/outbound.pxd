@@ -3,6 +3,7 @@ from torana.exchange.response cimport Response
 from torana.net.transport cimport Transport
 from torana.serve.ending cimport Ending
 from torana.exchange.carrier cimport Carrier, Speaker
+from torana.serve.memory cimport FLOOR
 from torana.serve.phases cimport BODY, DISCARD, IDLE, OVER
 from torana.serve.tunnel cimport Tunnel
 from torana.serve.site cimport Site

@@ -14,6 +14,7 @@ from torana.exchange.request import Request
 from torana.exchange.response import NO_BODY, ClientDisconnected
 from torana.serve import timeouts
 from torana.serve.ending import Ending
+from torana.serve.memory import FLOOR
 from torana.serve.phases import BODY, DISCARD, IDLE, OVER
 from torana.serve.tunnel import NOWHERE, Tunnel
 
@@ -100,6 +101,7 @@ class Outbound(Ending):
         self.phase = OVER
         self.request = None
         self.response = None
+        self._unburden()
         tunnel = Tunnel(transport, site, self.crowd, self.account, request, response, speaker, wire.hand_over())
         self.crowd.left(self)
         return tunnel
@@ -131,6 +133,17 @@ class Outbound(Ending):
         transport = self.transport
         return transport.is_full() or (transport.is_lent and transport.is_lost())
 
+    def keep(self, size: int) -> bool:
+        if size and self.site.memory.is_tight:
+            return False
+        self._spooled = size
+        if self._share is not None or size >= FLOOR:
+            self._weigh()
+        return True
+
+    def spool(self, more: int) -> bool:
+        return self.site.memory.spool(more)
+
     # The loan to another thread
 
     def lend(self) -> None:
@@ -143,6 +156,9 @@ class Outbound(Ending):
 
     def wait_drained(self) -> None:
         times = self.site.timeouts
+        if self._share is None:
+            # Only the loop counts.
+            self.transport.poller.wake(self.transport)
         if not self.transport.wait_drained(times.write_idle_s, times.write_rate):
             self.site.refusals.note(
                 "client takes the response too slowly", "timeout_write", self.endpoints.client, time.monotonic()
@@ -172,6 +188,7 @@ class Outbound(Ending):
             and transport.waiting == 0
             and self.wire.buffered == 0
             and not self._has_peer_closed
+            and self._share is None
             and self.wire.next_cycle()
         ):
             # The common case ends here, on the borrowing thread: nothing waits, the connection is idle again.
@@ -179,6 +196,7 @@ class Outbound(Ending):
             self.request = None
             self.response = None
             self.phase = IDLE
+            self._head_size = self._spooled = 0
             transport.is_reading = True
             self._phase_started = time.monotonic()
             self._read_deadline = self._phase_started + self.site.keep_alive_s if self.site.keep_alive_s else 0.0
@@ -238,6 +256,7 @@ class Outbound(Ending):
         self.request = None
         self.response = None
         self.phase = IDLE
+        self._head_size = self._spooled = 0
         if self.site.affinity is not None and wire.buffered:
             self._seen = wire.unparsed()
         if self.transport.waiting:
@@ -255,6 +274,8 @@ class Outbound(Ending):
         self._phase_started = self.clock.now
         self._read_deadline = self._phase_started + self.site.keep_alive_s if self.site.keep_alive_s else 0.0
         transport.deadline = self._read_deadline
+        if self._share is not None:
+            self._weigh()
         if (self.wire.buffered or self._is_eof) and not self._is_advancing:
             self._advance()
 

@@ -351,10 +351,13 @@ class Server:
 
     def _tick(self, now: float) -> None:
         self._gateway.tick(now)
-        ledger = None if self.site is None else self.site.ledger
-        if ledger is not None:
+        site = self.site
+        ledger = None if site is None else site.ledger
+        if site is not None:
+            site.memory.look(now)
+        if site is not None and ledger is not None:
             ledger.beat()
-            ledger.note(self._gateway.waiting(), len(self.crowd))
+            ledger.note(self._gateway.waiting(), len(self.crowd), site.memory.held)
         tls = self._net.listen.tls
         if self._contexts is not None and tls is not None and tls.reload_interval_s:
             if now - self._tls_looked >= tls.reload_interval_s:

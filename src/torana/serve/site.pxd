@@ -1,8 +1,8 @@
 from torana.base.endpoints cimport Endpoints
 from torana.exchange.roles cimport Gateway
 from torana.serve.affinity.judge cimport Judge
-from torana.serve.in_flight cimport InFlight
 from torana.serve.ledger cimport Ledger
+from torana.serve.memory cimport Memory
 from torana.wire.events cimport RequestHead
 
 cdef class Site:
@@ -15,7 +15,7 @@ cdef class Site:
     cdef public object trust
     cdef public object refusals
     cdef public object origins
-    cdef public InFlight in_flight
+    cdef public Memory memory
     cdef public object access_log
     cdef public bytes default_lines
     cdef public list default_fields

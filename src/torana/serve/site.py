@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torana.exchange.roles import Gateway
 from torana.serve.forwarded import Trust
-from torana.serve.in_flight import InFlight
+from torana.serve.memory import Memory
 from torana.serve.origins import Origins
 from torana.serve.refusals import Refusals
 
@@ -36,9 +36,10 @@ class Site:
         self.timeouts: Any = options.timeouts
         self.trust = Trust(options.identity.forwarded_allow_ips, family=options.identity.forwarded_family)
         self.refusals = Refusals()
-        #: Which pages may open WebSockets, and what those together hold.
+        #: Which pages may open WebSockets.
         self.origins = Origins(options.identity.websocket_origins)
-        self.in_flight = InFlight(options.websocket.message_bytes)
+        #: What is held for all clients together.
+        self.memory = Memory(options.bounds.memory_bytes, options.bounds.spool_disk_bytes)
         self.access_log: Any = log
         #: Complete field lines added to each response that does not have the field.
         self.default_lines = _default_lines(options)

@@ -4,6 +4,7 @@ from torana.net.clock cimport Clock
 from torana.net.transport cimport Transport
 from torana.serve.account cimport Account
 from torana.exchange.carrier cimport Carrier, Speaker
+from torana.serve.memory cimport FLOOR, Share
 from torana.serve.site cimport Site
 
 cimport cython
@@ -31,6 +32,8 @@ cdef class Tunnel(Carrier):
     cdef Py_ssize_t _discarded
     cdef long long _left_to_take
     cdef Py_ssize_t _read_bytes
+    cdef Share _share
+    cdef public bint is_starved
 
     @cython.locals(data=bytes, size=Py_ssize_t, transport=Transport)
     cpdef readable(self)
@@ -48,6 +51,10 @@ cdef class Tunnel(Carrier):
     cpdef stop(self)
     cpdef kill(self)
     cpdef forsake(self)
+    cpdef Py_ssize_t holding(self) except -1
+    cpdef long long moved(self) except? -1
+    cpdef bint feed(self) except -1
+    cpdef bint shed(self) except -1
     cdef _tell(self)
     cdef _hand_on_rest(self)
     cdef _end_of_stream(self)
@@ -57,5 +64,5 @@ cdef class Tunnel(Carrier):
     cdef _close(self)
     cdef _gone(self)
     cdef _leave(self)
-    @cython.locals(deadline=double, look=double, transport=Transport)
+    @cython.locals(deadline=double, look=double, transport=Transport, share=Share)
     cdef _arm(self)

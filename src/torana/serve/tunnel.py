@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 from torana.exchange.carrier import Carrier, Speaker
 from torana.exchange.roles import Channel
 from torana.serve import timeouts
+from torana.serve.memory import FLOOR, TOO_MUCH
 
 if TYPE_CHECKING:
     from torana.exchange.request import Request
     from torana.exchange.response import Response
     from torana.net.transport import Transport
     from torana.serve.account import Account
+    from torana.serve.memory import Share
     from torana.serve.site import Site
 
 #: Reads in a row while each one is full, before other connections get their turn.
@@ -75,6 +77,9 @@ class Tunnel(Carrier):
         self._discarded = 0
         self._left_to_take = 0
         self._read_bytes = transport._read_bytes
+        #: What the worker's memory counts of what the peer has yet to take.
+        self._share: Share | None = None
+        self.is_starved = False
         crowd.joined(self)
         transport.owner = self
         transport.deadline = 0.0
@@ -253,6 +258,24 @@ class Tunnel(Carrier):
     def forsake(self) -> None:
         self.transport.sock.close()
 
+    # Told by the worker's memory: see ``memory.Holder``. Messages that arrive are their speaker's.
+
+    def holding(self) -> int:
+        return self.transport.held()
+
+    def moved(self) -> int:
+        return self.transport.moved()
+
+    def feed(self) -> bool:
+        return False
+
+    def shed(self) -> bool:
+        if self.transport.is_closed:
+            return False
+        self.site.refusals.note(TOO_MUCH, "limit_memory", self.request.endpoints.client, self.clock.now)
+        self.transport.lose_soon()
+        return True
+
     # The end
 
     def _tell(self) -> None:
@@ -308,6 +331,9 @@ class Tunnel(Carrier):
 
     def _gone(self) -> None:
         """The stream is closed: the place is given up as soon as nobody answers any more."""
+        share, self._share = self._share, None
+        if share is not None:
+            self.site.memory.drop(share)
         if self.speaker.is_over():
             self._leave()
 
@@ -324,3 +350,6 @@ class Tunnel(Carrier):
         if transport.waiting:
             deadline = timeouts.with_write(self.site.timeouts, deadline, transport.looked_at)
         transport.deadline = deadline
+        share = self._share
+        if (share is not None or transport.waiting >= FLOOR) and not transport.is_closed:
+            self._share = self.site.memory.weigh(share, self, transport.held())

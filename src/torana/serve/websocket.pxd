@@ -5,7 +5,7 @@ from torana.exchange.roles cimport Answerer, Link
 from torana.exchange.states cimport CLOSED, OPEN
 from torana.net.clock cimport Clock
 from torana.exchange.carrier cimport Carrier, Speaker, Upgradable
-from torana.serve.in_flight cimport InFlight
+from torana.serve.memory cimport Memory, Share
 from torana.serve.site cimport Site
 from torana.wire.websocket.connection cimport Closed, WebSocketConnection
 
@@ -18,12 +18,13 @@ cdef class WebSocket(Link):
     cdef Upgradable _channel
     cdef object _offer
     cdef WebSocketConnection _wire
-    cdef InFlight _in_flight
-    cdef Py_ssize_t _held
+    cdef Memory _memory
+    cdef Share _share
     cdef bint _is_over
+    cdef bint _is_shed
     cdef bint _is_handing_on
     cdef bint _is_paused
-    cdef bint _is_starved
+    cdef public bint is_starved
     cdef bint _is_heard
     cdef double _ping_at
     cdef double _pong_by
@@ -43,10 +44,13 @@ cdef class WebSocket(Link):
     cpdef expired(self, double now)
     @cython.locals(duplex=Duplex, answerer=Answerer)
     cpdef stop(self)
+    cpdef Py_ssize_t holding(self) except -1
+    cpdef long long moved(self) except? -1
+    cpdef bint shed(self) except -1
     cpdef bint feed(self) except -1
     @cython.locals(duplex=Duplex, wire=WebSocketConnection)
     cdef _hand_on(self)
-    @cython.locals(wire=WebSocketConnection, held=Py_ssize_t, more=Py_ssize_t, in_flight=InFlight)
+    @cython.locals(wire=WebSocketConnection, held=Py_ssize_t, memory=Memory, share=Share)
     cdef _follow(self)
     cdef _put_out(self)
     cdef _read_on(self)

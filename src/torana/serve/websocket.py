@@ -14,6 +14,7 @@ from torana.exchange.duplex import ABNORMAL, INTERNAL_ERROR
 from torana.exchange.roles import Link
 from torana.exchange.states import CLOSED, OPEN
 from torana.serve import timeouts
+from torana.serve.memory import TOO_MUCH
 from torana.wire.events import NEED_DATA
 from torana.wire.websocket.connection import PONG, Closed, WebSocketConnection
 from torana.wire.websocket.handshake import answer
@@ -21,7 +22,7 @@ from torana.wire.websocket.handshake import answer
 if TYPE_CHECKING:
     from torana.exchange.duplex import Duplex
     from torana.net.clock import Clock
-    from torana.serve.in_flight import InFlight
+    from torana.serve.memory import Memory, Share
     from torana.serve.site import Site
     from torana.wire.events import Fields
     from torana.wire.websocket.handshake import Offer
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 #: From this size on a message is written beside its frame's head instead of being copied behind it.
 _LARGE_BYTES = 8 * 1024
 #: What one connection may hold without a word to the others of its worker.
-_LIGHT_BYTES = 128 * 1024
+_LIGHT_BYTES = 64 * 1024
 
 #: Close codes of ours (RFC 6455 section 7.4.1; IANA's registry).
 _POLICY = 1008
@@ -50,13 +51,15 @@ class WebSocket(Link):
         self._channel: Upgradable | None = channel
         self._offer: Any = offer
         self._wire: WebSocketConnection = None  # type: ignore[assignment]
-        self._in_flight: InFlight = site.in_flight
-        self._held = 0
+        self._memory: Memory = site.memory
+        self._share: Share | None = None
         self._is_over = False
+        #: It has to go, to make room for others.
+        self._is_shed = False
         self._is_handing_on = False
         #: Not read because the application has enough, or because all of the worker's have too much.
         self._is_paused = False
-        self._is_starved = False
+        self.is_starved = False
         #: Something came since the last ping.
         self._is_heard = False
         # When to look, in the clock's seconds; 0 never.
@@ -75,13 +78,13 @@ class WebSocket(Link):
         channel, site = self._channel, self.site
         assert channel is not None
         limits = site.options.websocket
-        own, deflate = answer(self._offer, subprotocol, limits, self._in_flight.is_crowded())
+        own, deflate = answer(self._offer, subprotocol, limits, self._memory.is_crowded())
         self._wire = WebSocketConnection(limits, deflate)
         # What the handshake's exchange becomes does not matter any more.
         self.duplex.request.answerer = None
         self.carrier = channel.upgrade(self.duplex.response.witnessed(own + fields, b""), Voice(self))
         self._offer = self._channel = None
-        self._in_flight.sockets += 1
+        self._memory.sockets += 1
         ping_s = site.timeouts.websocket_ping_s
         if ping_s:
             self._ping_at = self.clock.now + ping_s
@@ -152,13 +155,16 @@ class WebSocket(Link):
         self.finish(ABNORMAL, "")
 
     def expired(self, now: float) -> None:
+        if self._is_shed:
+            self._fail(_TRY_LATER, "", _TRY_LATER)
+            return
         if self._close_by:
             # Our close frame was not answered in time.
             self._end()
             return
         if self._message_by and now >= self._message_by and not self._look_at_message(now):
             return
-        if self._is_heard or self._is_paused or self._is_starved:
+        if self._is_heard or self._is_paused or self.is_starved:
             # While we do not read, a pong may lie behind what we have not read.
             self._is_heard = False
             self._pong_by = 0.0
@@ -187,13 +193,29 @@ class WebSocket(Link):
             if answerer is not None:
                 answerer.stop()
 
-    # Told by the worker's account of what is in flight
+    # Told by the worker's account of memory: see ``memory.Holder``
+
+    def holding(self) -> int:
+        held = self._wire.held() + self.duplex.buffered
+        return held if held >= _LIGHT_BYTES else 0
+
+    def moved(self) -> int:
+        return self._arrived
+
+    def shed(self) -> bool:
+        if self._is_over or self._is_shed:
+            return False
+        self._is_shed = True
+        self._note(TOO_MUCH, "limit_memory")
+        # Not at once: the application hears of it, and somebody else may be in the midst of something.
+        self._arm()
+        return True
 
     def feed(self) -> bool:
         """There may be room again; False when that is not what is waited for any more."""
-        if not self._is_starved:
+        if not self.is_starved:
             return False
-        self._is_starved = False
+        self.is_starved = False
         if not self._is_paused:
             self.carrier.set_reading(True)
         return True
@@ -255,18 +277,16 @@ class WebSocket(Link):
                     self._message_by = self._began + wait_s
                     self._arm()
         held += self.duplex.buffered
-        if held < _LIGHT_BYTES:
-            held = 0
-        if held != self._held:
-            in_flight = self._in_flight
-            more = held - self._held
-            self._held = held
-            in_flight.weigh(more)
+        share = self._share
+        if held >= _LIGHT_BYTES or share is not None:
+            memory = self._memory
+            self._share = memory.weigh(share, self, held if held >= _LIGHT_BYTES else 0)
             if self._began == 0.0:
-                in_flight.done(self)
-            elif more > 0 and not self._is_paused and not self._is_starved and not in_flight.may_grow(self):
-                self._is_starved = True
-                self.carrier.set_reading(False)
+                memory.done(self)
+            elif memory.is_tight and held >= _LIGHT_BYTES and not self._is_paused and not self.is_starved:
+                if not memory.may_grow(self):
+                    self.is_starved = True
+                    self.carrier.set_reading(False)
 
     def _read_on(self) -> None:
         if self._is_over:
@@ -282,7 +302,7 @@ class WebSocket(Link):
         self._is_heard = True
         # The pace of a message is measured only while its client is the one to wait for.
         self._began = 0.0
-        if not self._is_starved:
+        if not self.is_starved:
             self.carrier.set_reading(True)
 
     def _look_at_message(self, now: float) -> bool:
@@ -292,12 +312,12 @@ class WebSocket(Link):
             return True
         times = self.site.timeouts
         self._message_by = timeouts.body_deadline(times, self._began, self._last_arrival, self._arrived)
-        in_flight = self._in_flight
-        is_in_the_way = in_flight.favoured is self and in_flight.has_starved()
+        memory = self._memory
+        is_in_the_way = memory.favoured is self and memory.has_starved()
         if (self._message_by == 0.0 or now < self._message_by) and not is_in_the_way:
             return True
-        if self._is_starved or is_in_the_way:
-            self._note("websocket: messages of all connections too large together", "")
+        if self.is_starved or is_in_the_way:
+            self._note("websocket: messages of all connections too large together", "limit_memory")
             self._fail(_TRY_LATER, "", _TRY_LATER)
         else:
             self._note("websocket: message too slow", "timeout_body")
@@ -330,13 +350,13 @@ class WebSocket(Link):
         if self._is_over:
             return
         self._is_over = True
-        in_flight = self._in_flight
-        in_flight.sockets -= 1
-        held, self._held = self._held, 0
-        self._is_starved = False
-        if held:
-            in_flight.weigh(-held)
-        in_flight.done(self)
+        memory = self._memory
+        memory.sockets -= 1
+        self.is_starved = False
+        share, self._share = self._share, None
+        if share is not None:
+            memory.drop(share)
+        memory.done(self)
         self.carrier.finish()
 
     def _note(self, reason: str, setting: str) -> None:
@@ -345,6 +365,9 @@ class WebSocket(Link):
 
     def _arm(self) -> None:
         """Have the carrier look at the earliest of our times."""
+        if self._is_shed:
+            self.carrier.set_deadline(self.clock.now)
+            return
         if self._close_by:
             self.carrier.set_deadline(self._close_by)
             return

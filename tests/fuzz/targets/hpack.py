@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.fuzz.shapes.hpack import grow
 from tests.fuzz.target import Target, Verdict
 from torana.base.headers import is_field_value, is_token, lower
 from torana.wire.http2.hpack import Decoder, Encoder, HpackError, HpackTooLarge
@@ -10,7 +11,7 @@ from torana.wire.http2.huffman import from_huffman, to_huffman
 _LIMITS = ((65536, 128), (200, 4))
 
 
-def _blocks(data: bytes) -> list[bytes]:
+def blocks(data: bytes) -> list[bytes]:
     """Blocks of up to 255 bytes, each behind its length; the last may be as long as it likes."""
     found: list[bytes] = []
     at = 0
@@ -49,7 +50,7 @@ def _run(data: bytes) -> Verdict:
         assert to_huffman(text) == some, "two codes for one text"
     coded = to_huffman(some)
     assert from_huffman(coded, 0, len(coded)) == some
-    return text, [_decode(_blocks(data), *limits) for limits in _LIMITS]
+    return text, [_decode(blocks(data), *limits) for limits in _LIMITS]
 
 
 def _mended(part: bytes) -> bytes:
@@ -85,4 +86,5 @@ BLOCKS = Target(
         *(b"\xff\x80\x80\x80\x80\x00", b"\x85\xff\xff\xff\xff\xff", b"\x0f\x2f", b"\xff\xff\xff\xff\xff\xff\x0f"),
     ),
     _mended,
+    grow,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.fuzz.shapes.http1 import grow
 from tests.fuzz.target import Seed, Target, Verdict, cuts
 from tests.unit.wire.corpus import chunks, framing, lines, requests
 from tests.unit.wire.corpus.case import CANARY
@@ -66,7 +67,7 @@ _TOKENS = (
     *(b"CONNECT t:1 HTTP/1.1\r\n", b"OPTIONS * HTTP/1.1\r\n", b"X-Forwarded-For: 1\r\n", b"content_length: 1\r\n"),
 )
 
-MESSAGES = Target("http1", _run, tuple(_lines(data + CANARY) for data in _SHORT), _TOKENS)
+MESSAGES = Target("http1", _run, tuple(_lines(data + CANARY) for data in _SHORT), _TOKENS, grow=grow)
 CHUNKS = Target(
     "http1-chunks",
     _run_chunks,

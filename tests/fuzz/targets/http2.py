@@ -6,6 +6,7 @@ import struct
 from typing import Any
 from zlib import crc32
 
+from tests.fuzz.shapes.http2 import PREFACE, frame, grow
 from tests.fuzz.target import Seed, Target, Verdict
 from torana.wire.events import CLOSED, NEED_DATA
 from torana.wire.http2.connection import Http2Connection
@@ -15,7 +16,6 @@ from torana.wire.http2.events import PINGED, Body, Ended, Opened, Refused, Reset
 from torana.wire.http2.hpack import Decoder, Encoder
 from torana.wire.http2.limits import Limits
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 #: By the first byte of the input: limits, and the bounds of a head (in all, a field, fields, trailers). The preface is
 #: and the first SETTINGS are part of the input only where that byte is large: else most inputs would end there.
 _SETTINGS = (
@@ -137,7 +137,7 @@ class _Session:
             self.wire.finished(stream)
 
 
-def _split(data: bytes) -> list[bytes]:
+def split(data: bytes) -> list[bytes]:
     """The frames of ``data``; what is no whole frame stays at the end."""
     at = len(PREFACE)
     found = [data[:at]]
@@ -153,18 +153,18 @@ def _sent_frames(data: bytes) -> list[Verdict]:
     decoder = Decoder()
     block = b""
     found: list[Verdict] = []
-    for frame in _split(PREFACE + data)[1:]:
-        size, kind, flags, number = frame[2] | frame[1] << 8 | frame[0] << 16, frame[3], frame[4], frame[5:9]
-        assert len(frame) == 9 + size and size <= 16384, "we sent half a frame, or one that is too long"
+    for one in split(PREFACE + data)[1:]:
+        size, kind, flags, number = one[2] | one[1] << 8 | one[0] << 16, one[3], one[4], one[5:9]
+        assert len(one) == 9 + size and size <= 16384, "we sent half a frame, or one that is too long"
         if kind in (1, 9):
             assert bool(block) == (kind == 9)
-            block += frame[9:]
+            block += one[9:]
             if flags & 4:
                 found.append((flags, number, decoder.decode(block, 1 << 20, 1000)))
                 block = b""
         else:
             assert not block, "we sent something within a header block"
-            found.append((kind, flags, number, size if kind == 0 else frame[9:]))
+            found.append((kind, flags, number, size if kind == 0 else one[9:]))
     assert not block
     return found
 
@@ -179,25 +179,21 @@ def _run(data: bytes) -> Verdict:
     if not data:
         return ()
     choice = data[0] % len(_SETTINGS)
-    data = data[1:] if data[0] & 0x80 else PREFACE + _frame(4, 0, 0) + data[1:]
+    data = data[1:] if data[0] & 0x80 else PREFACE + frame(4, 0, 0) + data[1:]
     whole = _read([data], choice)
     # What we send meanwhile may change what the client's next frame means: all these stop after each frame.
-    frames = _split(data)
+    frames = split(data)
     by_frame = _read(frames, choice)
     at = crc32(data) % (len(data) + 1)
     step = 1 if len(data) <= 600 else 13
-    cut = [part for frame in frames for part in (frame[: at % (len(frame) + 1)], frame[at % (len(frame) + 1) :])]
-    single = [frame[start : start + step] for frame in frames for start in range(0, len(frame), step)]
+    cut = [part for one in frames for part in (one[: at % (len(one) + 1)], one[at % (len(one) + 1) :])]
+    single = [one[start : start + step] for one in frames for start in range(0, len(one), step)]
     for pieces in (cut, single):
         assert _read(pieces, choice).events == by_frame.events, "the cuts of the bytes changed what was read"
     return whole.events, whole.late, _sent_frames(bytes(whole.sent)), by_frame.events
 
 
 # --- seeds
-
-
-def _frame(kind: int, flags: int, number: int, payload: bytes = b"") -> bytes:
-    return struct.pack("!I", len(payload))[1:] + struct.pack("!BBI", kind, flags, number) + payload
 
 
 def _mended(part: bytes) -> bytes:
@@ -220,7 +216,7 @@ def _plain(*fields: tuple[bytes, bytes]) -> bytes:
 
 _START = (b"\x00",)
 _TIGHT_START = (b"\x01",)
-_ACK = _frame(4, 1, 0)
+_ACK = frame(4, 1, 0)
 _GET = _request()
 _POST = _request((b"content-length", b"5"), method=b"POST")
 _CRUMBS = _request((b"cookie", b"a=1"), (b"cookie", b"b=2"), (b"te", b"trailers"), (b"priority", b"u=1, i"))
@@ -239,55 +235,56 @@ _BAD = (
 
 
 def _gets(numbers: range) -> Seed:
-    return tuple(_frame(1, 5, number, _GET) for number in numbers)
+    return tuple(frame(1, 5, number, _GET) for number in numbers)
 
 
 FRAMES = Target(
     "http2",
     _run,
     (
-        (b"\x80", PREFACE, _frame(4, 0, 0), _ACK, _frame(1, 5, 1, _GET)),
-        (*_START, _ACK, _frame(1, 5, 1, _GET), _frame(1, 4, 3, _POST), _frame(0, 1, 3, b"hello")),
-        (*_START, _frame(1, 4, 3, _POST), _frame(0, 0, 3, b"hel"), _frame(0, 8, 3, b"\x02lo\0\0"), _frame(0, 1, 3)),
-        (*_START, _frame(1, 4, 3, _POST), _frame(0, 0, 3, b"hello"), _frame(1, 5, 3, _plain((b"x-t", b"1")))),
-        (*_START, _frame(1, 4, 3, _POST), _frame(0, 1, 3, b"hello!"), _frame(3, 0, 3, b"\0\0\0\x08")),
-        (*_START, _frame(1, 5, 5, _GET), _frame(8, 0, 0, b"\0\1\0\0"), _frame(8, 0, 5, b"\0\1\0\0"), _ACK),
-        (*_START, _frame(1, 5, 5, _CRUMBS), _frame(3, 0, 5, b"\0\0\0\x08"), _frame(16, 0, 0, b"\0\0\0\x05u=0")),
-        (b"\x00", _frame(4, 0, 0, b"\0\4\0\0\0\0\0\1\0\0\0\0"), *_gets(range(1, 9, 2))),
-        (b"\x00", _frame(4, 0, 0, b"\0\4\x7f\xff\xff\xff\0\5\0\0\x40\0"), *_gets(range(5, 21, 8))),
+        (b"\x80", PREFACE, frame(4, 0, 0), _ACK, frame(1, 5, 1, _GET)),
+        (*_START, _ACK, frame(1, 5, 1, _GET), frame(1, 4, 3, _POST), frame(0, 1, 3, b"hello")),
+        (*_START, frame(1, 4, 3, _POST), frame(0, 0, 3, b"hel"), frame(0, 8, 3, b"\x02lo\0\0"), frame(0, 1, 3)),
+        (*_START, frame(1, 4, 3, _POST), frame(0, 0, 3, b"hello"), frame(1, 5, 3, _plain((b"x-t", b"1")))),
+        (*_START, frame(1, 4, 3, _POST), frame(0, 1, 3, b"hello!"), frame(3, 0, 3, b"\0\0\0\x08")),
+        (*_START, frame(1, 5, 5, _GET), frame(8, 0, 0, b"\0\1\0\0"), frame(8, 0, 5, b"\0\1\0\0"), _ACK),
+        (*_START, frame(1, 5, 5, _CRUMBS), frame(3, 0, 5, b"\0\0\0\x08"), frame(16, 0, 0, b"\0\0\0\x05u=0")),
+        (b"\x00", frame(4, 0, 0, b"\0\4\0\0\0\0\0\1\0\0\0\0"), *_gets(range(1, 9, 2))),
+        (b"\x00", frame(4, 0, 0, b"\0\4\x7f\xff\xff\xff\0\5\0\0\x40\0"), *_gets(range(5, 21, 8))),
         (
             *_START,
-            _frame(1, 0, 1, _GET[:3]),
-            _frame(9, 0, 1, _GET[3:5]),
-            _frame(9, 4, 1, _GET[5:]),
+            frame(1, 0, 1, _GET[:3]),
+            frame(9, 0, 1, _GET[3:5]),
+            frame(9, 4, 1, _GET[5:]),
             *_gets(range(5, 6)),
         ),
-        (*_START, _frame(1, 0x2D, 1, b"\2\0\0\0\0\x10" + _GET + b"\0\0"), _frame(2, 0, 3, b"\0\0\0\1\x10")),
-        (*_START, _frame(1, 4, 1, _TUNNEL), _frame(0, 0, 1, b"\x81\x80abcd"), _frame(0, 1, 1)),
+        (*_START, frame(1, 0x2D, 1, b"\2\0\0\0\0\x10" + _GET + b"\0\0"), frame(2, 0, 3, b"\0\0\0\1\x10")),
+        (*_START, frame(1, 4, 1, _TUNNEL), frame(0, 0, 1, b"\x81\x80abcd"), frame(0, 1, 1)),
         (
             *_START,
-            _frame(6, 0, 0, b"12345678"),
-            _frame(6, 1, 0, PING_PAYLOAD),
-            _frame(7, 0, 0, bytes(8)),
-            _frame(99, 1, 1),
+            frame(6, 0, 0, b"12345678"),
+            frame(6, 1, 0, PING_PAYLOAD),
+            frame(7, 0, 0, bytes(8)),
+            frame(99, 1, 1),
         ),
         (
             *_START,
-            _frame(4, 0, 0, b"\0\1\0\0\0\0"),
+            frame(4, 0, 0, b"\0\1\0\0\0\0"),
             *_gets(range(1, 5)),
-            _frame(4, 0, 0, b"\0\1\0\0\x10\0"),
+            frame(4, 0, 0, b"\0\1\0\0\x10\0"),
             *_gets(range(9, 11)),
         ),
-        *((*_START, _frame(1, 5, 1, block), _frame(1, 5, 3, _GET)) for block in _BAD),
+        *((*_START, frame(1, 5, 1, block), frame(1, 5, 3, _GET)) for block in _BAD),
         (*_TIGHT_START, *_gets(range(1, 17, 2))),
-        (*_TIGHT_START, *(_frame(1, 4, number, _POST) + _frame(3, 0, number, bytes(4)) for number in range(1, 11, 2))),
-        (*_TIGHT_START, _frame(1, 4, 7, _request(method=b"PUT")), *([_frame(0, 0, 7, bytes(16384))] * 5)),
-        (*_TIGHT_START, _frame(1, 5, 3, _request((b"x", b"y" * 200))), _frame(1, 5, 5, _request((b"x", b"y" * 2000)))),
+        (*_TIGHT_START, *(frame(1, 4, number, _POST) + frame(3, 0, number, bytes(4)) for number in range(1, 11, 2))),
+        (*_TIGHT_START, frame(1, 4, 7, _request(method=b"PUT")), *([frame(0, 0, 7, bytes(16384))] * 5)),
+        (*_TIGHT_START, frame(1, 5, 3, _request((b"x", b"y" * 200))), frame(1, 5, 5, _request((b"x", b"y" * 2000)))),
     ),
     (
-        *(_ACK, _frame(0, 1, 1), _frame(0, 0, 1), _frame(3, 0, 1, bytes(4)), _frame(8, 0, 0, b"\x7f\xff\xff\xff")),
-        *(_frame(9, 4, 1), _frame(1, 5, 1, b"\xbe"), _frame(1, 5, 7, _GET), _frame(6, 0, 0, bytes(8)), b"\0\0\0\1"),
+        *(_ACK, frame(0, 1, 1), frame(0, 0, 1), frame(3, 0, 1, bytes(4)), frame(8, 0, 0, b"\x7f\xff\xff\xff")),
+        *(frame(9, 4, 1), frame(1, 5, 1, b"\xbe"), frame(1, 5, 7, _GET), frame(6, 0, 0, bytes(8)), b"\0\0\0\1"),
         *(b"\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\4\0\0\0\0", b"\0\3\0\0\0\1", b"\0\2\0\0\0\2", b"\x82", b"\xbe"),
     ),
     _mended,
+    grow,
 )

@@ -1,7 +1,8 @@
 """ASGI: notes each call; paths say how it answers.
 
-``/unread/...`` answers 403 without reading the body, ``/slow/SECONDS`` takes its time, ``/big/BYTES`` streams that
-many, ``/bystander`` and ``/fence`` are not noted as calls. All others read the body and answer ``METHOD path size``.
+``/unread/COUNT`` answers 403 without reading the body (COUNT times "no"), ``/broken`` raises, ``/slow/SECONDS`` takes
+its time, ``/big/BYTES`` streams that many, ``/bystander`` and ``/fence`` are not noted as calls. All others read the
+body and answer ``METHOD path size``; in how many pieces it came is noted.
 WebSockets are accepted and echo.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tests.threats.sites.notes import note
+from tests.threats.sites.notes import SHOWN_BYTES, note
 
 _PIECE = b"x" * 16384
 
@@ -32,7 +33,8 @@ async def _live(receive: Any, send: Any) -> None:
 
 def _seen(scope: dict[str, Any]) -> dict[str, Any]:
     names = ("method", "path", "raw_path", "query_string", "scheme", "http_version", "client", "server", "headers")
-    return {name: scope.get(name) for name in names}
+    tls = scope.get("extensions", {}).get("tls") or {}
+    return {name: scope.get(name) for name in names} | {"client_cert": tls.get("client_cert_name")}
 
 
 async def _answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -40,27 +42,31 @@ async def _answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if path == "/bystander":
         await _finish(send, 200, b"well")
         return
-    note("fence" if path == "/fence" else "call", **_seen(scope))
+    seen = _seen(scope)
+    note("fence" if path == "/fence" else "call", **seen)
     if path.startswith("/unread"):
-        await _finish(send, 403, b"no")
+        await _finish(send, 403, b"no" * int(path.partition("/unread/")[2] or 1))
         return
+    if path.startswith("/broken"):
+        raise ValueError(path)
     if path.startswith("/slow/"):
         await asyncio.sleep(float(path.rpartition("/")[2]))
     if path.startswith("/big/"):
         await _stream(send, int(path.rpartition("/")[2]))
         return
-    size, is_complete = 0, False
+    body, pieces, is_complete = bytearray(), 0, False
     while True:
         message = await receive()
+        pieces += 1
         if message["type"] == "http.disconnect":
             break
-        size += len(message["body"])
+        body += message["body"]
         if not message.get("more_body"):
             is_complete = True
             break
-    note("body", path=path, size=size, complete=is_complete)
+    note("body", **seen, size=len(body), body=bytes(body[:SHOWN_BYTES]), pieces=pieces, complete=is_complete)
     if is_complete:
-        await _finish(send, 200, f"{scope['method']} {path} {size}".encode("utf-8", "backslashreplace"))
+        await _finish(send, 200, f"{scope['method']} {path} {len(body)}".encode("utf-8", "backslashreplace"))
 
 
 async def _finish(send: Any, status: int, body: bytes) -> None:

@@ -22,7 +22,7 @@ STATUS: dict[str, Any] = {
     "generation": 3, "wanted": 2, "listening": ["http://127.0.0.1:8000", "unix:/run/x"],
     "workers": [
         {"slot": 0, "pid": 42, "state": "ready", "generation": 3, "age_s": 200000.0, "rss_bytes": 56 << 20,
-         "connections": 12, "served": 30201, "running": 1, "waiting": 0, "worn": ""},
+         "held_bytes": 3 << 20, "connections": 12, "served": 30201, "running": 1, "waiting": 0, "worn": ""},
         {"slot": 1, "pid": 4300, "state": "retiring", "generation": 2, "age_s": 61.5, "rss_bytes": None,
          "connections": 3, "served": 5, "worn": "max_requests"},
     ],
@@ -122,9 +122,9 @@ def test_status_is_a_table_for_people(servers: Servers, capsys: Said) -> None:
     assert lines[1:3] == ["Listening on http://127.0.0.1:8000", "Listening on unix:/run/x"]
     assert lines[3] == "The last reload was abandoned 12s ago: SyntaxError: invalid syntax (shop.py, line 1)"
     words = [line.split() for line in lines]
-    assert "SLOT PID STATE AGE MEMORY CONNECTIONS SERVED RUNNING WAITING GENERATION".split() in words
-    assert "0 42 ready 2d 7h 56.0MiB 12 30201 1 0 3".split() in words
-    assert "1 4300 retiring 1m - 3 5 - - 2".split() in words
+    assert "SLOT PID STATE AGE MEMORY HELD CONNECTIONS SERVED RUNNING WAITING GENERATION".split() in words
+    assert "0 42 ready 2d 7h 56.0MiB 3.0MiB 12 30201 1 0 3".split() in words
+    assert "1 4300 retiring 1m - - 3 5 - - 2".split() in words
     assert "worker 4300: max_requests" in lines
     assert ["jobs", "50", "running", "5s", "2"] in words and ["clock", "-", "waiting", "-", "0"] in words
     header, first, second = (line for line in lines if any(w in line for w in ("GENERATION", " ready ", " retiring ")))

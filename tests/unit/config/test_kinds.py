@@ -74,7 +74,7 @@ REFUSED: list[tuple[Kind, Any]] = [
     *[(kinds.duration(), raw) for raw in ("", "soon", "-1", "1e3", "nan", "inf", "5 weeks", "٣", True, [5], None, -1)],
     *[(kinds.duration(), raw) for raw in ("9999999h", float("inf"), float("nan"))],
     (kinds.duration(least=0.001), "0"),
-    *[(kinds.size(), raw) for raw in ("", "big", "-1", "1.5", "0.3k", "5t", "٣", 1.5, True, None, -1)],
+    *[(kinds.size(), raw) for raw in ("", "big", "-1", "1.5", "0.3k", "5t", "٣", 1.5, True, None, -1, "9" * 400)],
     *[(kinds.size(64, 128), raw) for raw in (63, "129")],
     *[(kinds.integer(1, 5), raw) for raw in (0, 6, "x", "1.5", 1.5, True, "", None, "٣")],
     *[(kinds.integer_or("auto", 0, 1, 9), raw) for raw in ("0", 0, "Auto", True)],

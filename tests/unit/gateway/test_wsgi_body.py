@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 
 import pytest
 
 from tests.unit.gateway.wsgi_stage import Stage, run, seen_environ
 from torana.exchange.response import ClientDisconnected
+from torana.exchange.roles import Channel
 from torana.gateway.options import GatewayOptions
 from torana.gateway.wsgi import body as body_module
 from torana.gateway.wsgi.body import Spool
@@ -146,18 +148,52 @@ def test_body_above_its_limit_is_the_exchanges_affair():
         assert (stage.gateway.running(), channel.lent) == (0, 0)
 
 
-def test_full_disk_is_answered(monkeypatch, caplog):
+@pytest.mark.parametrize(("number", "status"), [(errno.ENOSPC, 507), (errno.EDQUOT, 507), (errno.EACCES, 503)])
+def test_a_disk_that_takes_nothing_is_answered(monkeypatch, caplog, number, status):
     def refuse(*_, **__):
-        raise OSError(28, "No space left on device")
+        raise OSError(number, "as the system says it")
 
     monkeypatch.setattr(body_module.tempfile, "TemporaryFile", refuse)
+    refused = []
     with Stage(lambda *_: [], GatewayOptions(threads=1, spool_bytes=4)) as stage:
         request, _, channel = stage.begin(method="POST", length=10)
+        channel.refuse = refused.append
         request.push(b"0123456789")
         request.end([])
-        assert (channel.status, channel.is_ended, channel.lent) == (503, True, 0)
-        assert stage.gateway.running() == 0
-    assert "No space left" in caplog.text
+        assert channel.lent == 0 and stage.gateway.running() == 0
+        if status == 507:
+            assert [(error.status, errno.errorcode[number] in error.reason) for error in refused] == [(507, True)]
+        else:
+            assert (channel.status, channel.is_ended, refused) == (503, True, [])
+            assert "as the system says it" in caplog.text
+
+
+def test_what_is_kept_and_put_aside_is_told():
+    kept, on_disk = [], [0]
+
+    class Way(Channel):
+        def keep(self, size):
+            kept.append(size)
+            return size <= 40_000
+
+        def spool(self, more):
+            if on_disk[0] + more > 100_000:
+                return False
+            on_disk[0] += more
+            return True
+
+    spool = Spool(1 << 20, Way())
+    for _ in range(5):
+        spool.write(bytes(10_000))
+    assert kept == [20_000, 40_000] and on_disk == [0]
+    spool.write(bytes(10_000))
+    assert kept == [20_000, 40_000, 60_000, 0] and on_disk == [60_000]
+    spool.write(bytes(40_000))
+    with pytest.raises(body_module.SpoolFull):
+        spool.write(b"x")
+    assert spool.open().read() == bytes(100_000)
+    spool.discard()
+    assert on_disk == [0]
 
 
 def test_read_ahead_is_taken_so_that_reading_goes_on():

@@ -24,6 +24,10 @@ class Lent:
         self.sock = sock
         self.fd = sock.fileno()
 
+    def stream(self) -> socket.socket:
+        """What is read from and written to."""
+        return self.sock
+
     def outgoing(self) -> int:
         """Nothing ever leaves the kernel's buffer."""
         return 1000

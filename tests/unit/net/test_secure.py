@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -469,6 +470,21 @@ def test_a_client_that_leaves_within_the_handshake_is_lost(run: Callable[..., No
         client.sendall(b"\x16\x03\x01\x02\x00\x01\x00")
         client.close()
         await owner.until(lambda: "lost" in owner.told)
+
+    run(test)
+
+
+def test_a_client_that_resets_right_behind_its_hello_is_lost_and_forgotten(run: Callable[..., None]) -> None:
+    # There is something to read, and nobody any more: the ssl module closes the socket by itself and raises.
+    async def test(stage: Stage) -> None:
+        owner, client = stage.pair()
+        client.send(bytes.fromhex("1603010200010001fc0303"))
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        await owner.until(lambda: bool(owner.told))
+        assert owner.told == ["lost"]
+        assert owner.transport.is_closed
+        assert stage.poller.watched() == []
 
     run(test)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from torana.process.channel import LINE_BYTES, MOST_WAITING, Channel, ChannelClosed, ChannelFull
+from torana.process.channel import LINE_BYTES, MOST_FDS, MOST_WAITING, Channel, ChannelClosed, ChannelFull
 
 Pair = tuple[Channel, Channel]
 
@@ -154,7 +154,12 @@ def test_lines_in_pieces(raw: tuple[socket.socket, Channel], size: int) -> None:
 
 def test_what_is_no_message_is_passed_over(raw: tuple[socket.socket, Channel]) -> None:
     sock, channel = raw
-    sock.send(b"\n[]\n1\nnull\n{\n\xff\xfe\n" + b"[" * 10_000 + b'\n{"fds":7,"say":"a"}\n{"fds":"x","say":"b"}\n')
+    sock.send(
+        b"\n[]\n1\nnull\n{\n\xff\xfe\n"
+        + b'{"\x8b":1}\n'
+        + b"[" * 10_000
+        + b'\n{"fds":7,"say":"a"}\n{"fds":"x","say":"b"}\n'
+    )
     assert channel.receive() == [({"say": "a"}, []), ({"say": "b"}, [])]
 
 
@@ -176,6 +181,21 @@ def test_descriptors_that_nobody_asked_for_are_closed_with_the_channel(raw: tupl
     channel.close()
     assert os.read(reader, 1) == b"", "a copy of the other end is still open"
     os.close(reader)
+
+
+def test_descriptors_that_nobody_asked_for_are_bounded(raw: tuple[socket.socket, Channel]) -> None:
+    """Whoever speaks to us cannot fill our table of descriptors."""
+    sock, channel = raw
+    reader, writer = os.pipe()
+    before = len(os.listdir("/dev/fd"))
+    for _ in range(20):
+        socket.send_fds(sock, [b'{"say":"hello"}\n'], [writer] * 100)
+        assert messages(channel) == [{"say": "hello"}]
+    assert len(os.listdir("/dev/fd")) <= before + MOST_FDS
+    socket.send_fds(sock, [b'{"say":"ready","fds":1}\n'], [writer])
+    assert messages(channel) == [{"say": "ready"}]
+    os.close(reader)
+    os.close(writer)
 
 
 def test_the_end_can_be_seen_without_taking_anything(pair: Pair) -> None:

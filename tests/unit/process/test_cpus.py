@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from torana.process.cpus import CpuCount, worker_count
+from torana.process.cpus import CpuCount, memory_there_is, worker_count
 
 V2 = "0::/box\n"
 
@@ -111,3 +112,13 @@ def test_without_control_groups_the_cpus_decide(tmp_path: Path) -> None:
 
 def test_here_it_is_at_least_one() -> None:
     assert worker_count().workers >= 1
+
+
+def test_the_memory_there_is_is_the_least_of_all_limits(tmp_path: Path) -> None:
+    root, membership = tmp_path / "cgroup", tmp_path / "membership"
+    _tree(root, {"memory.max": "max", "a/memory.max": "700000000", "a/b/memory.high": "500000000"})
+    membership.write_text("0::/a/b\n")
+    there_is = memory_there_is(cgroup_root=str(root), membership=str(membership))
+    assert there_is == 500_000_000
+    machine = memory_there_is(cgroup_root=str(tmp_path / "none"), membership=str(tmp_path / "none"))
+    assert machine == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") > there_is

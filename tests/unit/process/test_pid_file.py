@@ -94,3 +94,29 @@ def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be written"):
         with pid_file(str(tmp_path / "no" / "pid")):
             pass
+
+
+def test_another_users_link_is_not_followed(tmp_path: Path) -> None:
+    """In a directory that others may write to: what lies where we write is replaced, not written through."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / f"pid.{os.getpid()}").symlink_to(victim)
+    with pid_file(str(tmp_path / "pid")):
+        assert (tmp_path / "pid").read_text() == f"{os.getpid()}\n"
+        assert not (tmp_path / "pid").is_symlink()
+    assert victim.read_text() == "precious"
+
+
+def test_nobody_else_may_write_it_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with pid_file(str(tmp_path / "pid")):
+            assert (tmp_path / "pid").stat().st_mode & 0o777 == 0o644
+    finally:
+        os.umask(before)
+
+
+def test_a_fifo_in_its_place_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pid")
+    with pid_file(str(tmp_path / "pid")):
+        assert (tmp_path / "pid").read_text() == f"{os.getpid()}\n"

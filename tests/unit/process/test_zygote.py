@@ -284,9 +284,9 @@ def test_the_answer_to_an_order_is_a_process_id_or_an_error(stage: Stage) -> Non
     stage.tend(0.0)
     stage.say(1001, say="loaded")
     ours, theirs = socket.socketpair()
-    with ours, contextlib.closing(Channel(theirs)) as channel:
-        stage.theirs[1001].send({"say": "forked", "pid": 4321})
-        assert stage.nursery.fork(Seat(3, 1, 7, 1.5), channel) == 4321
+    with ours, contextlib.closing(Channel(theirs)) as channel, a_child() as pid:
+        stage.theirs[1001].send({"say": "forked", "pid": pid})
+        assert stage.nursery.fork(Seat(3, 1, 7, 1.5), channel) == pid
         ((order, fds),) = stage.theirs[1001].receive()
         assert (order["do"], order["slot"], order["position"], order["began_s"]) == ("fork", 3, 7, 1.5)
         assert len(fds) == 1
@@ -299,6 +299,64 @@ def test_the_answer_to_an_order_is_a_process_id_or_an_error(stage: Stage) -> Non
             stage.nursery.fork(Seat(3, 1, 7, 1.5), channel)
     assert stage.tend(1.0)  # no more forks from this one, and none beside it before it is buried
     assert list(stage.theirs) == [1001]
+
+
+@contextlib.contextmanager
+def a_child() -> Iterator[int]:
+    """The process id of a child of ours, which has ended and was not waited for."""
+    process = subprocess.Popen(["true"])
+    yield process.pid
+    process.wait()
+
+
+#: What no zygote of ours says: everybody, nobody, init, ourselves, no number of a process, itself.
+FOREIGN = [-1, 0, 1, os.getpid(), 2**31 + 7, 2**70, 1001]
+
+
+@pytest.mark.threat("G-108", sent="a zygote that names a foreign process as its worker", verdict="not believed, ended")
+@pytest.mark.parametrize("pid", FOREIGN)
+def test_a_process_that_is_no_child_of_ours_is_not_taken_for_a_worker(stage: Stage, pid: int) -> None:
+    """The application runs in a zygote, maybe as a lesser user: a supervisor would signal whatever it names."""
+    stage.tend(0.0)
+    stage.say(1001, say="loaded")
+    ours, theirs = socket.socketpair()
+    with ours, contextlib.closing(Channel(theirs)) as channel:
+        stage.theirs[1001].send({"say": "forked", "pid": pid})
+        with pytest.raises(OSError, match="no child"):
+            stage.nursery.fork(Seat(0, 1, 0, 0.0), channel)
+    assert stage.signals == [(1001, signal.SIGKILL)]
+
+
+def test_another_worker_is_not_taken_for_the_new_one(stage: Stage) -> None:
+    stage.tend(0.0)
+    stage.say(1001, say="loaded")
+    ours, theirs = socket.socketpair()
+    with ours, contextlib.closing(Channel(theirs)) as channel, a_child() as pid:
+        stage.crew.posts[pid] = SimpleNamespace()  # type: ignore[assignment]
+        stage.theirs[1001].send({"say": "forked", "pid": pid})
+        with pytest.raises(OSError, match="no child"):
+            stage.nursery.fork(Seat(0, 1, 0, 0.0), channel)
+
+
+@pytest.mark.parametrize("number", [2**70, -5, 0, 99999])
+def test_an_error_that_there_is_not_is_an_error_all_the_same(stage: Stage, number: int) -> None:
+    stage.tend(0.0)
+    stage.say(1001, say="loaded")
+    ours, theirs = socket.socketpair()
+    with ours, contextlib.closing(Channel(theirs)) as channel:
+        stage.theirs[1001].send({"say": "not forked", "errno": number})
+        with pytest.raises(OSError, match="could not fork"):
+            stage.nursery.fork(Seat(0, 1, 0, 0.0), channel)
+
+
+def test_descriptors_from_a_zygote_are_closed(stage: Stage) -> None:
+    stage.tend(0.0)
+    reader, writer = os.pipe()
+    stage.theirs[1001].send({"say": "loaded"}, [writer])
+    os.close(writer)
+    stage.hear()
+    assert os.read(reader, 1) == b""
+    os.close(reader)
 
 
 def test_a_zygote_that_does_not_answer_is_ended(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from tests.support.http2 import (
-    ACK,
-    CONTINUATION,
-    END_HEADERS,
     GET,
     HEADERS,
     POST,
-    PRIORITY,
-    PRIORITY_UPDATE,
     Fields,
     Wire,
     block,
     data,
     frame,
-    goaway,
     headers,
     names,
     ping,
@@ -26,61 +22,36 @@ from tests.support.http2 import (
     settings,
     update,
 )
+from tests.unit.wire.corpus.http2_blocks import BOMBS, in_frames
+from tests.unit.wire.corpus.http2_case import CALM
+from tests.unit.wire.corpus.http2_floods import FLOODS, SPOILERS, Flood, spoilt
 from torana.wire.http2.limits import Limits
 
-CALM = 11
 OPEN_1 = headers(1, POST, is_end=False)
 
-#: What is sent first, what is sent again and again, after how many of them it is enough.
-FLOODS = {
-    "settings (G-046)": (b"", settings(), 100),
-    "settings with many entries (G-046)": (b"", settings(*[(4, 0), (4, 2**31 - 1)] * 16), 100),
-    "pings (G-047)": (b"", ping(), 100),
-    "window updates (G-047)": (b"", update(0, 1), 1000),
-    "window updates of a stream (G-047)": (OPEN_1, update(1, 1), 1000),
-    "priorities of idle streams (G-047)": (b"", frame(PRIORITY, 0, 9, bytes(5)), 1000),
-    "priority updates (G-047)": (b"", frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\x09u=1"), 1000),
-    "unknown frames (G-047)": (b"", frame(0xEE, 0, 0, b"x"), 1000),
-    "goaways (G-047)": (b"", goaway(), 1000),
-    "acknowledgements": (b"", settings(flags=ACK), 1000),
-    "pongs": (b"", ping(flags=ACK), 1000),
-    "resets of what is over": (OPEN_1, rst(1), 1001),
-    "data for what we reset": (OPEN_1 + update(1, 0), data(1, b"x"), 1000),
-    "empty data (G-048)": (OPEN_1, data(1, b""), 100),
-    "data of padding only (G-048)": (OPEN_1, data(1, b"", padding=255), 100),
-    "data of one byte (G-048)": (OPEN_1, data(1, b"x"), 4200),
-    "continuations (G-041)": (frame(HEADERS, 0, 1, block(GET)), frame(CONTINUATION, 0, 1, b""), 8),
-    "long continuations (G-041)": (frame(HEADERS, 0, 1, block(GET)), frame(CONTINUATION, 0, 1, bytes(16384)), 8),
-}
 
-#: Counted in a row, not over time.
-IN_A_ROW = [name for name in FLOODS if "continuations" in name or "empty" in name or "padding" in name]
-
-
-@pytest.mark.parametrize("case", FLOODS, ids=str)
-def test_a_flood_ends_the_connection(case: str) -> None:
-    first, again, enough = FLOODS[case]
+@pytest.mark.parametrize("flood", FLOODS, ids=lambda flood: flood.name)
+def test_a_flood_ends_the_connection(flood: Flood) -> None:
     wire = Wire()
-    wire.send(first)
+    wire.send(flood.first)
     sent = 0
-    while wire.error is None and sent <= enough + 1:
-        wire.send(again)
+    while wire.error is None and sent <= flood.enough + 1:
+        wire.send(flood.again)
         sent += 1
     assert wire.error is not None
     assert (wire.error.code, wire.error.status) == (CALM, 429)
-    assert sent <= enough + 1
+    assert sent <= flood.enough + 1
     wire.read()
     assert [code for _, code in wire.client.goaways] == [CALM]
 
 
-@pytest.mark.parametrize("case", [name for name in FLOODS if name not in IN_A_ROW])
-def test_the_same_over_time_is_no_flood(case: str) -> None:
-    first, again, enough = FLOODS[case]
+@pytest.mark.parametrize("flood", [flood for flood in FLOODS if not flood.is_in_a_row], ids=lambda flood: flood.name)
+def test_the_same_over_time_is_no_flood(flood: Flood) -> None:
     wire = Wire()
-    wire.send(first)
-    for _ in range(min(enough, 1000) * 2):
+    wire.send(flood.first)
+    for _ in range(min(flood.enough, 1000) * 2):
         wire.now += 0.7
-        wire.send(again)
+        wire.send(flood.again)
         wire.read()
     assert wire.error is None
 
@@ -119,35 +90,10 @@ def test_a_reset_of_what_was_answered_costs_nothing() -> None:
     assert wire.server.running == 0
 
 
-def resets(kind: str, number: int) -> bytes:
-    """A whole request, and what makes us, or them, reset it."""
-    spoilers = {
-        "theirs (G-039)": rst(number),
-        "window update 0 (G-040)": update(number, 0),
-        "window overflow (G-040)": update(number, 2**31 - 1),
-        "short priority (G-040)": frame(PRIORITY, 0, number, bytes(4)),
-        "priority on itself (G-040)": frame(PRIORITY, 0, number, number.to_bytes(4, "big") + b"\xff"),
-        "data after the end (G-040)": data(number, b"x"),
-        "headers after the end (G-040)": headers(number),
-    }
-    return headers(number) + spoilers[kind]
-
-
-RESETS = (
-    "theirs (G-039)",
-    "window update 0 (G-040)",
-    "window overflow (G-040)",
-    "short priority (G-040)",
-    "priority on itself (G-040)",
-    "data after the end (G-040)",
-    "headers after the end (G-040)",
-)
-
-
-@pytest.mark.parametrize("kind", RESETS)
+@pytest.mark.parametrize("kind", SPOILERS)
 def test_a_reset_request_keeps_its_slot_until_its_application_has_ended(kind: str) -> None:
     wire = Wire(Limits(streams=10))
-    events = wire.send(b"".join(resets(kind, number) for number in range(1, 21, 2)))
+    events = wire.send(b"".join(spoilt(kind, number) for number in range(1, 21, 2)))
     assert names(events) == [f"{name} {number}" for number in range(1, 21, 2) for name in ("Opened", "Reset")]
     assert wire.server.running == 10
     assert names(wire.send(headers(21))) == ["Refused 21"]
@@ -162,12 +108,12 @@ def test_a_reset_request_keeps_its_slot_until_its_application_has_ended(kind: st
     assert wire.server.running == 1  # 23 waits for its answer
 
 
-@pytest.mark.parametrize("kind", RESETS)
+@pytest.mark.parametrize("kind", SPOILERS)
 def test_resets_are_counted_whoever_sends_them(kind: str) -> None:
     wire = Wire(Limits(streams=10_000, resets=50))
     count = 0
     for number in range(1, 1001, 2):
-        events = wire.send(resets(kind, number))
+        events = wire.send(spoilt(kind, number))
         if wire.error:
             break
         count += 1
@@ -182,7 +128,7 @@ def test_resets_are_forgiven_in_time() -> None:
     wire = Wire(Limits(resets=30))
     for number in range(1, 401, 2):
         wire.now += 1.01
-        for event in wire.send(resets("theirs (G-039)", number))[:1]:
+        for event in wire.send(spoilt("RST_STREAM", number))[:1]:
             wire.server.finished(event.stream)
         wire.read()
     assert wire.error is None
@@ -219,23 +165,11 @@ def test_refusals_too_end_some_time() -> None:
     assert wire.error.setting == "limit_http2_streams"
 
 
-#: Sections that grow when they are decoded (G-042, G-043), by name: the block, and whether the connection ends.
-BOMBS = {
-    "one large field, repeated (G-042)": (b"\x40\x01a" + b"\x7f\xa1\x1e" + b"x" * 4000 + b"\xbe" * 16_000, True),
-    "empty cookie, repeated (G-043)": (b"\x60\x00" + b"\xbe" * 32_000, True),
-    "slightly too many (G-043)": (block(GET) + b"\x60\x00" + b"\xbe" * 300, False),
-    "slightly too large (G-042)": (block(GET) + b"\x40\x01a\x7f\xa1\x1e" + b"x" * 4000 + b"\xbe" * 20, False),
-}
-
-
 @pytest.mark.parametrize("case", BOMBS, ids=str)
 def test_a_bomb_does_not_go_off(case: str) -> None:
-    raw, is_fatal = BOMBS[case]
-    parts = [raw[i : i + 16384] for i in range(0, len(raw), 16384)]
+    _, raw, is_fatal = BOMBS[case]
     wire = Wire()
-    for i, part in enumerate(parts):
-        flags = END_HEADERS if i == len(parts) - 1 else 0
-        wire.send(frame(CONTINUATION if i else HEADERS, flags | (0 if i else 1), 1, part))
+    wire.send(in_frames(raw))
     if is_fatal:
         assert wire.error is not None
         assert wire.error.code == CALM
@@ -277,6 +211,31 @@ def test_replies_that_nobody_reads_stop_the_reading() -> None:
     assert number // 2 * 13 <= 64 * 1024 + 13
     wire.read()
     assert not wire.server.is_choked
+
+
+def test_heads_that_are_remembered_are_small_ones() -> None:
+    """G-042: sixteen crumbs of 4,000 bytes in an index each make a cookie of 64 KiB, from a block of 80 bytes."""
+    wire = Wire(Limits(streams=1000, resets=1000))
+    entry = b"\x40\x06cookie\x7f\xa1\x1e" + b"c" * 4000
+    wire.send(in_frames(block(GET) + entry, 1))
+    wire.answer(1)
+    wire.read()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(3, 203, 2):
+            raw = block([*GET, (b"x", b"%d" % number)]) + b"\xbe" * 15
+            (event,) = wire.send(in_frames(raw, number))
+            assert len(event.head.fields[-1][1]) > 60_000
+            wire.answer(number)
+            wire.read()
+        del event
+        wire.events.clear()
+        wire.streams.clear()
+        wire.client.frames.clear()
+        assert tracemalloc.get_traced_memory()[0] - before < 64 * 1024
+    finally:
+        tracemalloc.stop()
 
 
 def test_fields_that_repeat_are_no_way_around_the_count() -> None:

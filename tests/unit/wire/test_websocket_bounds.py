@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from tests.unit.wire.test_websocket_deflate import Compressor, packed
+from tests.unit.wire.corpus.websocket_frames import Compressor, packed
 from tests.unit.wire.test_websocket_handshake import AGREEMENTS
 from tests.unit.wire.websocket_driver import (
     BINARY,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.wire.test_websocket_frames import ILLEGAL_CODES, LEGAL_CODES
+from tests.unit.wire.corpus.websocket_frames import ILLEGAL_CODES, LEGAL_CODES
 from tests.unit.wire.websocket_driver import (
     BINARY,
     CONTINUATION,

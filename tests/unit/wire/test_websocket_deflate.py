@@ -8,14 +8,12 @@ import zlib
 
 import pytest
 
+from tests.unit.wire.corpus.websocket_frames import BAD_COMPRESSED, GOOD_COMPRESSED, MOST, Compressor, packed
 from tests.unit.wire.http1_driver import cuts, single_bytes
 from tests.unit.wire.websocket_driver import (
     BINARY,
     COMPRESSED,
-    CONTINUATION,
-    PING,
     TEXT,
-    close,
     drive,
     frame,
     server_frames,
@@ -31,25 +29,6 @@ MEASURES = [
     Deflate(our, their, ours, theirs)
     for our, their, ours, theirs in itertools.product((9, 12), (9, 12, 15), (True, False), (True, False))
 ]
-
-
-class Compressor:
-    """A client's."""
-
-    def __init__(self, bits: int = 15, has_takeover: bool = True) -> None:
-        self._bits = bits
-        self._has_takeover = has_takeover
-        self._stream = zlib.compressobj(9, zlib.DEFLATED, -bits)
-
-    def __call__(self, data: bytes) -> bytes:
-        whole = self._stream.compress(data) + self._stream.flush(zlib.Z_SYNC_FLUSH)
-        if not self._has_takeover:
-            self._stream = zlib.compressobj(9, zlib.DEFLATED, -self._bits)
-        return whole[:-4]
-
-
-def packed(data: bytes) -> bytes:
-    return Compressor()(data)
 
 
 # Far repeats: they need the whole of any window, and break with a smaller one.
@@ -110,79 +89,10 @@ def test_what_is_not_worth_it_is_sent_as_it_is() -> None:
     assert zlib.decompressobj(-15).decompress(sent + TAIL).decode() == "é" * LEAST_BYTES
 
 
-def final(data: bytes) -> bytes:
-    """``data`` in a stream that ends (BFINAL)."""
-    stream = zlib.compressobj(9, zlib.DEFLATED, -15)
-    return stream.compress(data) + stream.flush()
+SMALL = Limits(message_bytes=MOST)
 
 
-def after_another(data: bytes) -> bytes:
-    """``data`` compressed as a repeat of what the receiver never got."""
-    compress = Compressor()
-    compress(data)
-    return compress(data)
-
-
-# WSP-10, section 7.2.3: frames, and the events that follow.
-GOOD: dict[str, tuple[bytes, list[object]]] = {
-    "the rfc's own": (frame(TEXT, bytes.fromhex("f248cdc9c90700"), bits=COMPRESSED), ["Hello"]),
-    "the rfc's own, stored": (frame(TEXT, bytes.fromhex("000500faff48656c6c6f00"), bits=COMPRESSED), ["Hello"]),
-    "the rfc's own, final": (frame(TEXT, bytes.fromhex("f348cdc9c9070000"), bits=COMPRESSED), ["Hello"]),
-    "the rfc's own, two blocks": (frame(TEXT, bytes.fromhex("f24805000000ffffcac9c90700"), bits=COMPRESSED), ["Hello"]),
-    "empty": (frame(TEXT, b"\x00", bits=COMPRESSED), [""]),
-    "empty, without a block": (frame(BINARY, bits=COMPRESSED), [b""]),
-    "empty, final": (frame(BINARY, b"\x03\x00", bits=COMPRESSED), [b""]),
-    "final without a block after it": (frame(TEXT, final(b"Hello"), bits=COMPRESSED), ["Hello"]),
-    "messages after a final one": (
-        frame(TEXT, final(b"Hello") + b"\x00", bits=COMPRESSED) * 2 + frame(TEXT, packed(b"again"), bits=COMPRESSED),
-        ["Hello", "Hello", "again"],
-    ),
-    "streams in a row": (frame(TEXT, final(b"He") + final(b"llo"), bits=COMPRESSED), ["Hello"]),
-    "fragments": (
-        frame(TEXT, packed(b"Hello")[:3], bits=COMPRESSED, fin=False)
-        + frame(PING, b"?")
-        + frame(CONTINUATION, b"", fin=False)
-        + frame(CONTINUATION, packed(b"Hello")[3:]),
-        ["Hello"],
-    ),
-    "uncompressed": (frame(TEXT, b"Hello") + frame(TEXT, packed(b"Hello"), bits=COMPRESSED), ["Hello", "Hello"]),
-    "beyond ascii": (frame(TEXT, packed("日本🎉".encode()), bits=COMPRESSED), ["日本🎉"]),
-}
-
-BAD: dict[str, tuple[bytes, int]] = {
-    "rsv1 on a ping": (frame(PING, bits=COMPRESSED), 1002),
-    "rsv1 on a close": (close(1000).replace(b"\x88", b"\xc8"), 1002),
-    "rsv1 on a continuation": (
-        frame(TEXT, packed(b"Hello")[:3], bits=COMPRESSED, fin=False)
-        + frame(CONTINUATION, packed(b"Hello")[3:], bits=COMPRESSED),
-        1002,
-    ),
-    "rsv1 on a continuation of a plain one": (
-        frame(TEXT, b"a", fin=False) + frame(CONTINUATION, packed(b"b"), bits=COMPRESSED),
-        1002,
-    ),
-    "rsv1 and rsv2": (frame(TEXT, packed(b"a"), bits=COMPRESSED | 0x20), 1002),
-    "no deflate": (frame(BINARY, b"\xff" * 20, bits=COMPRESSED), 1007),
-    "bad stored length": (frame(BINARY, b"\x00\x05\x00\x00\x00Hello", bits=COMPRESSED), 1007),
-    "too far back": (frame(BINARY, after_another(b"far back"), bits=COMPRESSED), 1007),
-    "bad utf-8": (frame(TEXT, packed(b"abc\xed\xa0\x80"), bits=COMPRESSED), 1007),
-    "cut character": (frame(TEXT, packed(b"abc\xe2\x82"), bits=COMPRESSED), 1007),
-    "too large": (frame(BINARY, packed(b"x" * 1001), bits=COMPRESSED), 1009),
-    "much too large": (frame(TEXT, packed(b"x" * 1_000_000), bits=COMPRESSED), 1009),
-    "too large together": (
-        frame(BINARY, packed(b"x" * 2000)[:6], bits=COMPRESSED, fin=False)
-        + frame(CONTINUATION, packed(b"x" * 2000)[6:]),
-        1009,
-    ),
-    "bad utf-8 first, then too large": (frame(TEXT, packed(b"\xff" + b"x" * 2000), bits=COMPRESSED), 1007),
-    "streams without end": (frame(BINARY, b"\x03\x00" * 500, bits=COMPRESSED), 1007),
-    "empty blocks without end": (frame(BINARY, b"\x00\x00\x00\xff\xff" * 300, bits=COMPRESSED), 1009),
-}
-
-SMALL = Limits(message_bytes=1000)
-
-
-@pytest.mark.parametrize(("data", "events"), GOOD.values(), ids=GOOD)
+@pytest.mark.parametrize(("data", "events"), GOOD_COMPRESSED.values(), ids=GOOD_COMPRESSED)
 def test_good_ones_however_they_are_cut(data: bytes, events: list[object]) -> None:
     for pieces in itertools.chain([[data], single_bytes(data)], cuts(data)):
         outcome = drive(pieces, SMALL, Deflate())
@@ -191,7 +101,7 @@ def test_good_ones_however_they_are_cut(data: bytes, events: list[object]) -> No
         assert outcome.mark is NEED_DATA
 
 
-@pytest.mark.parametrize(("data", "code"), BAD.values(), ids=BAD)
+@pytest.mark.parametrize(("data", "code"), BAD_COMPRESSED.values(), ids=BAD_COMPRESSED)
 def test_bad_ones_however_they_are_cut(data: bytes, code: int) -> None:
     whole = drive([data], SMALL, Deflate())
     assert whole.closed is not None

@@ -6,6 +6,7 @@ import zlib
 
 import pytest
 
+from tests.unit.wire.corpus.websocket_handshakes import OFFERS, PLAIN
 from torana.wire.events import Fields, RequestHead, WireError
 from torana.wire.websocket.extensions import MOST_OFFERS, Deflate, DeflateOffer, agree, offers
 from torana.wire.websocket.handshake import MOST_SUBPROTOCOLS, accept_key, answer, is_websocket, offered
@@ -107,53 +108,6 @@ def test_http2_has_no_key() -> None:
     offer = offered(head(fields, version="2", method="CONNECT", content_length=-1))
     names = [name for name, _ in answer(offer, None, Limits(), False)[0]]
     assert names == [b"sec-websocket-extensions"]
-
-
-PLAIN = DeflateOffer()
-# WSP-08, G-057: a field's value, and the offers that are good.
-OFFERS: list[tuple[bytes, list[DeflateOffer]]] = [
-    (b"permessage-deflate", [PLAIN]),
-    (b"permessage-deflate; client_max_window_bits", [DeflateOffer(client_bits=16)]),
-    (b"permessage-deflate; client_max_window_bits=10", [DeflateOffer(client_bits=10)]),
-    (b"permessage-deflate;client_max_window_bits = 15", [DeflateOffer(client_bits=15)]),
-    (b'permessage-deflate; server_max_window_bits="10"', [DeflateOffer(server_bits=10)]),
-    (b"permessage-deflate; server_max_window_bits=8", [DeflateOffer(server_bits=8)]),
-    (
-        b"permessage-deflate; server_no_context_takeover; client_no_context_takeover",
-        [DeflateOffer(server_no_takeover=True, client_no_takeover=True)],
-    ),
-    (b"permessage-deflate, permessage-deflate; client_max_window_bits", [PLAIN, DeflateOffer(client_bits=16)]),
-    (b"x-webkit-deflate-frame, permessage-deflate", [PLAIN]),
-    (b"permessage-deflate; unknown, permessage-deflate", [PLAIN]),
-    (b"permessage-deflate; server_max_window_bits", []),
-    (b"permessage-deflate; server_max_window_bits=", []),
-    (b"permessage-deflate; server_max_window_bits=0", []),
-    (b"permessage-deflate; server_max_window_bits=7", []),
-    (b"permessage-deflate; server_max_window_bits=16", []),
-    (b"permessage-deflate; server_max_window_bits=09", []),
-    (b"permessage-deflate; server_max_window_bits=+9", []),
-    (b"permessage-deflate; server_max_window_bits=1_0", []),
-    (b"permessage-deflate; server_max_window_bits=\xb9", []),
-    (b"permessage-deflate; server_max_window_bits=999999999999999999999", []),
-    (b"permessage-deflate; client_max_window_bits=8; server_max_window_bits=0", []),
-    (b"permessage-deflate; client_max_window_bits=16", []),
-    (b"permessage-deflate; client_max_window_bits=", []),
-    (b'permessage-deflate; client_max_window_bits="', []),
-    (b"permessage-deflate; client_max_window_bits; client_max_window_bits", []),
-    (b"permessage-deflate; client_max_window_bits; client_max_window_bits=10", []),
-    (b"permessage-deflate; server_max_window_bits=10; server_max_window_bits=10", []),
-    (b"permessage-deflate; server_no_context_takeover=1", []),
-    (b"permessage-deflate; server_no_context_takeover=", []),
-    (b"permessage-deflate; client_no_context_takeover; client_no_context_takeover", []),
-    (b"permessage-deflate;", []),
-    (b"permessage-deflate; ; client_no_context_takeover", []),
-    (b"permessage-deflate=1", []),
-    (b"permessage-deflate" + b"; x" * 10_000, []),
-    (b";", []),
-    (b",,,", []),
-    (b'"permessage-deflate', []),
-    (b"", []),
-]
 
 
 @pytest.mark.parametrize(("value", "found"), OFFERS, ids=lambda value: repr(value)[:70])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torana.config.kinds import duration, integer, integer_or, size
+from torana.config.kinds import duration, integer, integer_or, size, size_or
 from torana.config.setting import Setting, table
 
 _LARGEST_HEAD = 16 * 1024 * 1024
@@ -132,6 +132,19 @@ LIMITS = table(
         integer(),
         "Requests served by one connection; 0 means no bound.",
         fills="serve.bounds.keep_alive_requests",
+    ),
+    Setting(
+        "limit_memory",
+        size_or("auto", 0, 1 << 18, 1 << 50),
+        "Bytes that a worker may hold for all clients together: bodies, messages, answers not yet taken; auto is a "
+        "quarter of the memory there is, divided by the workers.",
+        fills="serve.bounds.memory_bytes",
+    ),
+    Setting(
+        "limit_spool_disk",
+        size(),
+        "Request bodies that a worker may have in temporary files, all together; beyond it 503.",
+        fills="serve.bounds.spool_disk_bytes",
     ),
     Setting("limit_body", size(), "Largest request body.", fills="serve.bounds.body_bytes"),
     Setting(

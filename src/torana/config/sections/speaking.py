@@ -73,7 +73,7 @@ HTTP2 = table(
     Setting(
         "limit_http2_connection_window",
         size(65_535, 1 << 30),
-        "The same, of all requests of a connection together.",
+        "The same, of all requests of a connection together; bodies left unread may hold eight times as much.",
         fills="serve.http2.connection_window_bytes",
     ),
     Setting(

@@ -4,6 +4,8 @@ from torana.base.endpoints cimport Endpoints
 from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
 from torana.exchange.roles cimport Gateway
+from torana.gateway.aiohttp.message cimport Memory, plain_message
+from torana.gateway.aiohttp.turn cimport Turns
 from torana.gateway.aiohttp.writer cimport fields_of
 from torana.gateway.inner_http1 cimport InnerExchange
 from torana.gateway.pipe cimport Pipe
@@ -27,7 +29,7 @@ cdef class InnerTransport:
 
     cpdef write(self, object data)
     @cython.locals(exchange=Call, keep_alive=bint)
-    cpdef answer_whole(self, int status, bytes reason, object headers, bytes body)
+    cpdef bint answer_whole(self, int status, bytes reason, object headers, bytes body) except -1
     cpdef bint is_closing(self) except -1
 
 cdef class InnerConnection(Pipe):
@@ -40,10 +42,20 @@ cdef class InnerConnection(Pipe):
     cdef public bint is_writing_paused
     cdef public bint is_lost
     cdef public object task
+    cdef public Turns turns
+    cdef Memory _memory
+    cdef public bint has_turn
+    cdef object _waiting_task
+    cdef bint _has_written
+    cdef bint _is_reusable
     cdef object _loop
 
     cpdef bint is_ready(self) except -1
     cpdef bint is_waiting(self) except -1
+    @cython.locals(turns=Turns, head=RequestHead, call=Call, is_head=bint)
+    cpdef bint take(self, Request request, Response response) except -1
+    cpdef turn_over(self)
+    cpdef answered(self, bint is_reusable)
     cpdef left(self)
     cpdef resumed(self)
 
@@ -57,7 +69,6 @@ cdef class Call(InnerExchange):
     cdef public bint is_last
     cdef bint _is_told
 
-    @cython.locals(connection=InnerConnection)
     cpdef say_over(self, bint is_reusable)
     @cython.locals(head=RequestHead)
     cpdef begin(self, Request request, Response response, double limit_s)

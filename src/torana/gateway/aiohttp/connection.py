@@ -15,6 +15,8 @@ from torana.exchange.request import Request
 from torana.exchange.response import Response
 from torana.exchange.roles import Gateway
 from torana.gateway.aiohttp.goodbye import Frames, goodbye
+from torana.gateway.aiohttp.message import Memory, plain_message
+from torana.gateway.aiohttp.turn import Turns
 from torana.gateway.aiohttp.writer import fields_of
 from torana.gateway.failure import log_warning
 from torana.gateway.inner_http1 import InnerExchange
@@ -67,11 +69,14 @@ class InnerTransport:
         """As ``write``."""
         self.write(b"".join(pieces))
 
-    def answer_whole(self, status: int, reason: bytes, headers: Any, body: bytes) -> None:
-        """For ``writer``: a response that needs no framing."""
+    def answer_whole(self, status: int, reason: bytes, headers: Any, body: bytes) -> bool:
+        """For ``writer``: a response that needs no framing; False, and nothing done, when it is too late."""
+        if self.is_closed:
+            return False
         exchange = self.connection.exchange
         fields, keep_alive = fields_of(headers, exchange.own_server)
         exchange.answer_whole(status, reason, fields, body, keep_alive)
+        return True
 
     def is_closing(self) -> bool:
         return self.is_closed
@@ -151,7 +156,7 @@ class InnerConnection(Pipe):
 
     def __init__(
         self, home: Home, protocol: Any, endpoints: Endpoints, waiting: list[InnerConnection], loop: Any, server: bytes,
-        prefixes: tuple[bytes, ...],
+        prefixes: tuple[bytes, ...], turns: Turns | None = None,
     ) -> None:  # fmt: skip
         self.home = home
         self.protocol = protocol
@@ -169,12 +174,22 @@ class InnerConnection(Pipe):
         self.is_lost = False
         #: Runs until the last handler has ended; None where the version does not let us know.
         self.task: Any = None
+        #: For requests that need not go by bytes; None where all have to.
+        self.turns = turns
+        self._memory = Memory()
+        #: A handler has its turn.
+        self.has_turn = False
+        self._waiting_task: Any = None
+        #: Something was written to the protocol.
+        self._has_written = False
+        #: Reusable as soon as the turn is over.
+        self._is_reusable = False
         self._loop = loop
 
     def open(self) -> None:
         """Connect; in the context that the handlers are to have."""
         self.protocol.connection_made(self.transport)
-        self.task = getattr(self.protocol, "_task_handler", None)
+        self.task = self._waiting_task = getattr(self.protocol, "_task_handler", None)
 
     def is_ready(self) -> bool:
         """Whether another request may be given to it: no handler is at work on the last one, also not behind its
@@ -187,15 +202,56 @@ class InnerConnection(Pipe):
 
     def is_waiting(self) -> bool:
         """Whether the protocol waits for a request."""
-        if self.is_lost or self.transport.is_closed:
+        if self.is_lost or self.transport.is_closed or self.has_turn:
             return False
         waiter = getattr(self.protocol, "_waiter", None)
         return waiter is not None and not waiter.done()
+
+    # Requests without bytes
+
+    def take(self, request: Request, response: Response) -> bool:
+        """Give the request to its handler without writing it down; False when it has to be written."""
+        turns = self.turns
+        head = request.head
+        if turns is None or head.content_length != 0 or head.upgrade is not None:
+            return False
+        # Never before the protocol is done with what it was told by bytes.
+        if self._has_written and not self.is_waiting():
+            return False
+        call = self.exchange
+        message = plain_message(head, call.prefixes, turns.message_type, self._memory)
+        if message is None:
+            return False
+        is_head = head.method == "HEAD"
+        call.take_on(request, response)
+        call.reader.begin(is_head)
+        self.has_turn = True
+        task = turns.begin(self, self.protocol, message, is_head)
+        if task is not None and self.has_turn:
+            self.task = task
+        return True
+
+    def turn_over(self) -> None:
+        """The handler has ended."""
+        self.has_turn = False
+        self.task = self._waiting_task
+        if self._is_reusable:
+            self._is_reusable = False
+            if not self.is_lost and not self.transport.is_closed:
+                self.home.over(self, True)
+
+    def answered(self, is_reusable: bool) -> None:
+        """The exchange is over; the handler may be at work behind it."""
+        if is_reusable and self.has_turn:
+            self._is_reusable = True
+        else:
+            self.home.over(self, is_reusable)
 
     # Told by the exchange
 
     def write(self, data: bytes) -> None:
         if not self.is_lost:
+            self._has_written = True
             self.protocol.data_received(data)
 
     def set_reading(self, is_reading: bool) -> None:
@@ -298,11 +354,11 @@ class Call(InnerExchange):
             self.looked = time.monotonic()
             self.deadline = self.looked + limit_s
             self.seen = 0
-        self.start(request, response)
+        if not self.connection.take(request, response):
+            self.start(request, response)
 
     def say_over(self, is_reusable: bool) -> None:
-        connection = self.connection
-        connection.home.over(connection, is_reusable)
+        self.connection.answered(is_reusable)
 
     def stop(self) -> None:
         """First time: what streams is cut, and its handler hears of it by writing. Second time: the handler is

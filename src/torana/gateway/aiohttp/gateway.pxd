@@ -17,6 +17,7 @@ cdef class AiohttpGateway(Home):
     cdef double _now
     cdef object _runner
     cdef object _server
+    cdef object _turns
     cdef object _context
     cdef object _loop
     cdef double _limit_s

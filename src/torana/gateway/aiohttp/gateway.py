@@ -20,6 +20,8 @@ from torana.base.errors import LoadError
 from torana.exchange.request import Request
 from torana.exchange.response import Response
 from torana.gateway.aiohttp.connection import Call, Home, InnerConnection
+from torana.gateway.aiohttp.known import turns_of
+from torana.gateway.aiohttp.turn import Turns
 from torana.gateway.aiohttp.watch import Watch
 from torana.gateway.aiohttp.writer import with_direct_writers
 from torana.gateway.failure import ErrorPage
@@ -71,6 +73,7 @@ class AiohttpGateway(Home):
         self._now = 0.0
         self._runner: Any = None
         self._server: Any = None
+        self._turns: Turns | None = None
         self._context: Context = copy_context()
         self._loop: Any = None
         self._limit_s = request_s
@@ -96,7 +99,7 @@ class AiohttpGateway(Home):
             connection = None
         if connection is None:
             connection = InnerConnection(
-                self, self._server(), endpoints, waiting, self._loop, self.own_server, self.prefixes
+                self, self._server(), endpoints, waiting, self._loop, self.own_server, self.prefixes, self._turns
             )
             self._open.add(connection)
             self._context.copy().run(connection.open)
@@ -180,9 +183,10 @@ class AiohttpGateway(Home):
         except BaseException:
             await self._clean_up()
             raise
-        self._server = with_direct_writers(runner.server)
         # As it stood when start-up ended: what ``on_startup`` has set there, handlers find, as under aiohttp's server.
         self._context = copy_context()
+        self._turns = turns_of(runner.server, self._loop, self._context)
+        self._server = with_direct_writers(runner.server)
 
     async def begin_drain(self) -> None:
         """Run ``on_shutdown``: there an application closes its WebSockets."""

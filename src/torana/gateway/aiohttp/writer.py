@@ -7,7 +7,6 @@ files, answers without a body. Where a version of aiohttp has no place for such 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from aiohttp import http
@@ -25,8 +24,15 @@ _first_lines: dict[str, tuple[int, bytes]] = {}
 class Done:
     """Awaitable of nothing, and done."""
 
-    def __await__(self) -> Iterator[Any]:
-        return iter(())
+    def __await__(self) -> Done:
+        return self
+
+    def __iter__(self) -> Done:
+        return self
+
+    def __next__(self) -> Any:
+        # Bare, because compiled this then costs no exception object.
+        raise StopIteration
 
 
 _DONE = Done()
@@ -79,22 +85,20 @@ class DirectWriter(http.StreamWriter):
 
     def _answer(self, body: Any) -> bool:
         """Hand over a whole answer; False when this is none, or not for us to give."""
-        transport = self._protocol.transport
-        if type(body) is not bytes or transport is None or self.chunked or self._compress is not None:
+        if type(body) is not bytes or self.length != len(body) or self.chunked or self._compress is not None:
             return False
-        size = len(body)
-        if self.length != size or transport.is_closing():
+        transport = self._protocol.transport
+        if transport is None:
             return False
         status_line, headers = self._held
         status, reason = _first_line(status_line)
-        if status == 204 or status == 304:
-            # These have no body, whatever they say of its length.
+        # 204 and 304 have no body, whatever they say of its length.
+        if status == 204 or status == 304 or not transport.answer_whole(status, reason, headers, body):
             return False
         self._held = None
         self._eof = True
         self.length = 0
-        self.output_size += size
-        transport.answer_whole(status, reason, headers, body)
+        self.output_size += len(body)
         return True
 
 
@@ -130,11 +134,16 @@ def fields_of(headers: Any, own_server: bytes | None) -> tuple[list[tuple[bytes,
     return fields, keep_alive
 
 
+def is_direct_known() -> bool:
+    """Whether aiohttp's writer has a place for this one."""
+    # ``send_headers`` (from 3.12 on) is how aiohttp says that a head is not to wait for a body.
+    return all(hasattr(http.StreamWriter, name) for name in _NEEDED)
+
+
 def with_direct_writers(server: Any) -> Any:
     """``server``, a ``web.Server``, with direct writers where it lets us choose them."""
     make_request = getattr(server, "request_factory", None)
-    # ``send_headers`` (from 3.12 on) is how aiohttp says that a head is not to wait for a body.
-    if make_request is None or not all(hasattr(http.StreamWriter, name) for name in _NEEDED):
+    if make_request is None or not is_direct_known():
         return server
 
     def make(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> Any:

@@ -3,7 +3,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 
 from torana.gateway.asgi.ready cimport give
-from torana.gateway.asgi.steps cimport Steps
+from torana.gateway.steps cimport Steps
 from torana.gateway.asgi.wakeup cimport Wakeup, new_wakeup
 
 cdef extern from *:

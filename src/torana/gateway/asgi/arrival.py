@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
-from torana.gateway.asgi.steps import Steps
 from torana.gateway.asgi.wakeup import Wakeup, new_wakeup
+from torana.gateway.steps import Steps
 
 try:
     import cython

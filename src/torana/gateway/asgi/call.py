@@ -23,10 +23,10 @@ from torana.gateway.asgi.conversation import WebSocketCall
 from torana.gateway.asgi.describe import Describer
 from torana.gateway.asgi.gone import follows_disconnect, is_disconnect, log_gone
 from torana.gateway.asgi.lifespan import Lifespan
-from torana.gateway.asgi.steps import Steps
 from torana.gateway.asgi.watch import Watch
 from torana.gateway.failure import ErrorPage, internal_error, log_failure, log_warning, plain, shown
 from torana.gateway.options import GatewayOptions
+from torana.gateway.steps import Steps
 
 _log = logging.getLogger("torana.error")
 

@@ -310,7 +310,7 @@ def _name(name: str) -> bytes:
     # The only forbidden names have these lengths.
     if size == 10 or size == 7 or size == 2 or size == 8 or (16 <= size <= 19):
         if lower(encoded) in _HOP_BY_HOP:
-            raise ApplicationError(f"header {name!r} speaks of the connection, which is the server's (PEP 3333)")
+            raise ApplicationError(f"header {name[:80]!a} speaks of the connection, which is the server's (PEP 3333)")
     return encoded
 
 
@@ -318,7 +318,7 @@ def _latin(name: str, text: str) -> bytes:
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:
-        raise ApplicationError(f"header {name!r} holds a character beyond latin-1") from None
+        raise ApplicationError(f"header {name[:80]!a} holds a character beyond latin-1") from None
 
 
 def _status(status: Any) -> tuple[int, bytes | None]:
@@ -327,7 +327,7 @@ def _status(status: Any) -> tuple[int, bytes | None]:
         raise ApplicationError(f"status must be str, not {type(status).__name__}")
     code, reason = status[:3], status[4:]
     if len(code) != 3 or not code.isascii() or not code.isdigit() or (len(status) > 3 and status[3] != " "):
-        raise ApplicationError(f"status {status[:80]!r} is not three digits, a space and a reason")
+        raise ApplicationError(f"status {status[:80]!a} is not three digits, a space and a reason")
     try:
         phrase = reason.encode("latin-1")
     except UnicodeEncodeError:

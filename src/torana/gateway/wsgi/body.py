@@ -9,17 +9,32 @@ from __future__ import annotations
 
 import io
 import tempfile
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torana.exchange.roles import Channel
 
 #: Pieces written to disk at once, so that the loop is not held up for long.
 _STEP_BYTES = 64 * 1024
+#: What is kept in memory is told each time it has grown by this much.
+_TOLD_BYTES = 16 * 1024
+
+
+class SpoolFull(Exception):
+    """All bodies of the worker together have as much on disk as they may."""
 
 
 class Spool:
-    """Takes the body as it arrives; then opened once for the application."""
+    """Takes the body as it arrives; then opened once for the application.
 
-    def __init__(self, memory_bytes: int) -> None:
+    ``channel`` is told what is kept, and may want it on disk although there is less than ``memory_bytes`` of it.
+    """
+
+    def __init__(self, memory_bytes: int, channel: Channel | None = None) -> None:
         self._memory_bytes = memory_bytes
+        self._channel = channel
+        self._told = 0
+        self._on_disk = 0
         self._only = b""
         self._buffer: io.BytesIO | None = None
         self._file: io.FileIO | None = None
@@ -27,11 +42,11 @@ class Spool:
         self.size = 0
 
     def write(self, data: bytes) -> None:
-        """Add body data; ``OSError`` when the disk does not take it."""
+        """Add body data; ``SpoolFull``, or ``OSError`` when the disk does not take it."""
         self.size += len(data)
         if self._file is not None:
-            _write_all(self._file, data)
-        elif self.size > self._memory_bytes:
+            self._put(data)
+        elif self.size > self._memory_bytes or not self._may_keep():
             self._spill(data)
         elif self._buffer is not None:
             self._buffer.write(data)
@@ -61,17 +76,39 @@ class Spool:
         self._buffer = None
         if file is not None:
             file.close()
+        channel, self._channel = self._channel, None
+        if channel is not None and self._on_disk:
+            channel.spool(-self._on_disk)
+
+    def _may_keep(self) -> bool:
+        """Whether all of it may stay in memory."""
+        if self._channel is None or self.size - self._told < _TOLD_BYTES:
+            return True
+        self._told = self.size
+        return self._channel.keep(self.size)
 
     def _spill(self, data: bytes) -> None:
         # Unbuffered: what is written is on its way, and reading it later needs no second copy.
         self._file = tempfile.TemporaryFile(buffering=0, prefix="torana-")  # noqa: SIM115 - closed by discard
         if self._buffer is not None:
             with self._buffer.getbuffer() as held:
-                _write_all(self._file, held)
+                self._put(held)
             self._buffer = None
         elif self._only:
-            _write_all(self._file, self._only)
+            self._put(self._only)
             self._only = b""
+        self._put(data)
+        if self._channel is not None and self._told:
+            self._channel.keep(0)
+
+    def _put(self, data: bytes | memoryview) -> None:
+        """Write to the file."""
+        assert self._file is not None
+        size = len(data)
+        if self._channel is not None:
+            if not self._channel.spool(size):
+                raise SpoolFull
+            self._on_disk += size
         _write_all(self._file, data)
 
 

@@ -46,6 +46,7 @@ cdef class Call(Answerer):
     cdef _answer_it(self)
     cdef Answer _new_answer(self, Response response, RequestHead head)
     cdef object _call(self, dict environ, Answer answer)
+    cdef _turn_away(self, error)
     cdef _enqueue(self)
     cdef _drop(self, int status)
     @cython.locals(environ=dict)

@@ -6,6 +6,7 @@ Never here: threads and their queue (``gateway.py``, ``gateway/threads.py``), wh
 
 from __future__ import annotations
 
+import errno
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from torana.exchange.response import ClientDisconnected
 from torana.exchange.roles import Answerer
 from torana.gateway.failure import internal_error, log_failure, log_warning, plain
 from torana.gateway.wsgi.answer import Answer, new_answer
-from torana.gateway.wsgi.body import Spool
+from torana.gateway.wsgi.body import Spool, SpoolFull
 from torana.gateway.wsgi.raw_socket import OpenSockets, offer
 from torana.wire.events import WireError
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from torana.gateway.wsgi.describe import Describer
     from torana.gateway.wsgi.errors import ErrorStream
     from torana.wire.events import RequestHead
+
+#: Errors of a disk that is full, for us or for everybody.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_SPOOL_SETTING = "limit_spool_disk"
 
 #: The body is arriving; the loop's thread owns the call.
 AWAITING = 0
@@ -99,7 +104,7 @@ class Call(Answerer):
         if request.is_ended and not request.buffered:
             self._enqueue()
             return
-        self._spool = Spool(self._site.spool_bytes)
+        self._spool = Spool(self._site.spool_bytes, self._channel)
         self._channel.want_body()
         self.body_arrived()
 
@@ -115,13 +120,25 @@ class Call(Answerer):
                 if self.stage == AWAITING:
                     self._spool.write(data)
         except Exception as error:
-            # The disk is full, or there is none to write to.
-            log_failure(error, request.head, "The request body could not be kept")
-            self._drop(503)
+            self._turn_away(error)
             return
         self._is_taking = False
         if self.stage == AWAITING and request.is_ended:
             self._enqueue()
+
+    def _turn_away(self, error: Exception) -> None:
+        """The body cannot be kept: there is no room on disk, or no disk. One line a second says so."""
+        channel = self._channel
+        if isinstance(error, SpoolFull):
+            channel.refuse(WireError(503, "request bodies of all clients fill their part of the disk", _SPOOL_SETTING))
+        elif isinstance(error, OSError) and error.errno in _NO_ROOM:
+            channel.refuse(WireError(507, f"no room on disk for a request body ({errno.errorcode[error.errno]})"))
+        else:
+            log_failure(error, self._request.head, "The request body could not be kept")
+            self._drop(503)
+            return
+        if self.stage == AWAITING:
+            self._drop(0)
 
     def disconnected(self) -> None:
         # Later than this a half-closed client may still read; one that is gone is found by the next write.

@@ -117,10 +117,11 @@ def unpack(message: bytes | memoryview, fds: list[int]) -> Letter:
         if facts.enclosed:
             if len(fds) < 2:
                 raise NoLetter("the enclosure is missing")
-            data = os.pread(fds[1], facts.enclosed, 0)
+            # Never room for what was only announced.
+            data = os.pread(fds[1], min(facts.enclosed, os.fstat(fds[1]).st_size), 0)
             if len(data) != facts.enclosed:
                 raise NoLetter("the enclosure is too short")
-    except (OSError, ValueError, msgspec.DecodeError) as error:
+    except (OSError, ValueError, OverflowError, msgspec.DecodeError) as error:
         if sock is not None:
             sock.close()
         raise NoLetter(str(error)) from None

@@ -12,6 +12,7 @@ import logging
 import socket
 from typing import TYPE_CHECKING, Any
 
+from torana.base.headers import get
 from torana.base.roster import SLOTS, VERSION, Roster
 from torana.net.transport import Transport
 from torana.serve.affinity.choice import hash_of, owner_of, seed_of
@@ -226,7 +227,8 @@ class Affinity(Judge):
 
     def relay(self, request: Request, response: Response, slot: int) -> bool:
         postbox = self._postboxes.get(slot)
-        if postbox is None:
+        if postbox is None or get(request.head.fields, b"host") is None:
+            # What HTTP/1.0 may leave out would be passed on as an empty Host, which is refused.
             self.missed += 1
             return False
         try:

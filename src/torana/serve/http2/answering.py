@@ -232,6 +232,7 @@ class Answering(Sending):
         self._is_settled = True
         session = self.session
         self._drop_files()
+        self._unburden()
         # What of the request was not consumed is given back, and what is still to come of it cut off, by the wire.
         session.wire.finished(self.state)
         if not self.request.is_ended:

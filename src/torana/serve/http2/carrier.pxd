@@ -1,10 +1,13 @@
 from torana.exchange.carrier cimport Carrier, Speaker
 from torana.serve.http2.answering cimport Answering
 
+cdef Py_ssize_t _MOST_PIECES
+
 cdef class StreamCarrier(Carrier):
     cdef public Answering stream
     cdef public Speaker speaker
     cdef bint _is_reading
+    cdef bint _is_begun
     cdef list _kept
     cdef bint _is_over
     cdef bint _is_told

@@ -13,6 +13,8 @@ from torana.exchange.carrier import Carrier, Speaker
 from torana.serve.http2.answering import Answering
 from torana.wire.http2.errors import CANCEL
 
+_MOST_PIECES = 64
+
 
 class StreamCarrier(Carrier):
     """Made when the stream is answered 200."""
@@ -21,6 +23,8 @@ class StreamCarrier(Carrier):
         self.stream = stream
         self.speaker = speaker
         self._is_reading = True
+        #: What came before the upgrade was handed on.
+        self._is_begun = False
         #: Came while nobody read.
         self._kept: list[bytes] = []
         #: The speaker hears no more.
@@ -35,17 +39,22 @@ class StreamCarrier(Carrier):
         """DATA have come."""
         if self._is_over:
             self.stream.discard(len(data))
-        elif self._is_reading and not self._kept:
+        elif self._is_reading and self._is_begun and not self._kept:
             self.stream.acknowledge()
             self.speaker.received(data)
         else:
             self._kept.append(data)
+            if len(self._kept) >= _MOST_PIECES:
+                # Not an object for each byte of a client that sends single ones (threat G-048).
+                self._kept = [b"".join(self._kept)]
 
     def hand_on(self) -> None:
         """Hand on what has come before anybody read, and an end that came behind it."""
         request = self.stream.request
-        if request is not None and request.buffered:
-            self._kept.insert(0, request.take())
+        if not self._is_begun:
+            self._is_begun = True
+            if request is not None and request.buffered:
+                self._kept.insert(0, request.take())
         while self._kept and self._is_reading and not self._is_over:
             self.speaker.received(self._kept.pop(0))
         if not self._kept or self._is_over:
@@ -56,7 +65,7 @@ class StreamCarrier(Carrier):
 
     def ended(self) -> None:
         """The client ends its half: after what it has said, nothing more is to be expected."""
-        if not self._kept:
+        if self._is_begun and not self._kept:
             self.lost()
 
     def lost(self) -> None:

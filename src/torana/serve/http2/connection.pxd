@@ -4,10 +4,13 @@ from torana.base.endpoints cimport Endpoints
 from torana.serve.http2.ending cimport Ending
 from torana.wire.http2.connection cimport Http2Connection as Wire
 from torana.serve.http2.stream cimport Stream, new_stream
+from torana.serve.memory cimport FLOOR
 from torana.serve.phases cimport CLOSING, LINGER
 from torana.wire.events cimport RequestHead
 from torana.wire.http2.events cimport Body, Drained, Ended, Opened, Refused, Reset, Sent
 from torana.wire.http2.streams cimport StreamState
+
+cdef Py_ssize_t _LARGE_HEAD
 
 cdef class Http2Connection(Ending):
     cdef list _fresh
@@ -25,4 +28,5 @@ cdef class Http2Connection(Ending):
     cdef _open(self, StreamState state, RequestHead head)
     @cython.locals(stream=Stream)
     cdef _call_applications(self)
+    @cython.locals(stream=Stream)
     cdef _end_of_stream(self)

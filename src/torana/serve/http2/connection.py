@@ -13,10 +13,14 @@ from torana.base.endpoints import Endpoints
 from torana.net.transport import Transport
 from torana.serve.http2.ending import Ending
 from torana.serve.http2.stream import Stream, new_stream
+from torana.serve.memory import FLOOR
 from torana.serve.phases import CLOSING, LINGER
 from torana.serve.site import Site
 from torana.wire.events import CLOSED, NEED_DATA, RequestHead, WireError
 from torana.wire.http2.events import PINGED, Body, Drained, Ended, Opened, Refused, Reset, Sent
+
+#: From this size on the head of a request is counted as long as somebody answers it.
+_LARGE_HEAD = 4 * 1024
 
 
 class Http2Connection(Ending):
@@ -28,7 +32,7 @@ class Http2Connection(Ending):
         self._fresh: list[Stream] = []
         #: A connection may do the work of as many as it has streams.
         self._requests_left = site.keep_alive_requests * site.http2_limits.streams
-        self.wire.begin()
+        self.wire.begin(site.memory.is_tight)
 
     # Told by the transport
 
@@ -63,6 +67,8 @@ class Http2Connection(Ending):
         if not self.streams and (wire.buffered or wire.is_in_head):
             # Something has begun, and will not be waited for as long as for the next request.
             self.opened()
+        if wire.unread() >= FLOOR or wire.buffered >= FLOOR:
+            self.weigh()
         if wire.has_output():
             self.schedule()
 
@@ -73,8 +79,9 @@ class Http2Connection(Ending):
         """Never told: nothing is posted."""
 
     def peer_closed(self) -> None:
-        """FIN while nobody was reading."""
-        self._end_of_stream()
+        """FIN while nobody was reading: while there is something to say, what came before it is still to be read."""
+        if self.phase >= CLOSING:
+            self._end_of_stream()
 
     # From the wire to the streams
 
@@ -125,6 +132,8 @@ class Http2Connection(Ending):
         self.streams[state.id] = stream
         self._fresh.append(stream)
         self._requests_left -= 1
+        if self.wire.head_size >= _LARGE_HEAD:
+            stream.keep_head(self.wire.head_size)
 
     def _call_applications(self) -> None:
         fresh = self._fresh
@@ -136,12 +145,17 @@ class Http2Connection(Ending):
             self.begin_to_leave()
 
     def _end_of_stream(self) -> None:
-        """FIN: without its WINDOW_UPDATEs and its word there is nothing that the client could still be given."""
+        """FIN: what was asked for in full is answered, as far as the client's windows reach."""
         self._has_peer_closed = True
+        self.transport.set_reading(False)
         self.wire.receive_eof()
         if self.phase == LINGER:
             self._leave()
-        elif self.phase == CLOSING:
-            self.transport.set_reading(False)
-        else:
-            self.lost()
+        elif self.phase != CLOSING:
+            self.is_busy = True
+            try:
+                for stream in list(self.streams.values()):
+                    stream.half_closed()
+            finally:
+                self.is_busy = False
+            self.flush()

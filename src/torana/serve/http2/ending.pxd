@@ -1,7 +1,9 @@
 cimport cython
 
+from torana.net.transport cimport Transport
 from torana.serve.http2.session cimport Session
 from torana.serve.http2.stream cimport Stream
+from torana.serve.memory cimport FLOOR
 from torana.serve.phases cimport CLOSING, LINGER, OVER
 
 cdef class Ending(Session):
@@ -29,7 +31,10 @@ cdef class Ending(Session):
     cdef _look_at_client(self, double now)
     cdef bint _is_head_too_slow(self, double now) except -1
     cdef _arm(self)
+    @cython.locals(transport=Transport, is_heard=bint)
     cdef _flushed(self)
+    @cython.locals(stream=Stream)
+    cdef _give_up_the_rest(self)
     cdef _ponged(self)
     cdef _go_on_leaving(self, double now)
     cdef _say_the_last(self)

@@ -14,6 +14,7 @@ from torana.base.endpoints import Endpoints
 from torana.net.transport import Transport
 from torana.serve import timeouts
 from torana.serve.http2.session import Session
+from torana.serve.memory import FLOOR
 from torana.serve.phases import CLOSING, LINGER, OVER
 from torana.serve.site import Site
 from torana.wire.events import WireError
@@ -70,7 +71,7 @@ class Ending(Session):
 
     def emptied(self) -> None:
         self._idle_since = self.clock.now
-        if self._farewell == _LAST or self.wire.has_goaway:
+        if self._farewell == _LAST or self.wire.has_goaway or self._has_peer_closed:
             self._close_when_idle()
 
     def expired(self, now: float) -> None:
@@ -109,6 +110,9 @@ class Ending(Session):
             self.is_busy = False
 
     def _look_at_client(self, now: float) -> None:
+        if self._has_peer_closed:
+            # Nothing is to be expected of it.
+            return
         times = self.site.timeouts
         if not self.wire.is_settled and times.http2_settings_s and now - self._since >= times.http2_settings_s:
             self._note("SETTINGS not acknowledged", "timeout_http2_settings")
@@ -122,6 +126,11 @@ class Ending(Session):
             return
         if self._pinged_at and self._last_arrival > self._pinged_at:
             self._pinged_at = 0.0
+        if self.is_starved:
+            # It is we who do not listen.
+            self._pinged_at = 0.0
+        elif self.wire.is_narrow() and not self.site.memory.is_tight:
+            self.wire.widen()
         if self._pinged_at and now - self._pinged_at >= _PONG_S:
             self._note("client is silent", "timeout_http2_ping")
             self.lost()
@@ -176,16 +185,38 @@ class Ending(Session):
         transport = self.transport
         if transport.is_closed:
             return
+        if self._share is not None or self.wire.held() + transport.waiting >= FLOOR:
+            self.weigh()
         if self.phase >= CLOSING:
             if self.phase == CLOSING and not transport.waiting and not self.wire.has_output():
                 self._linger()
             return
-        if transport.is_reading == self.wire.is_choked:
+        is_heard = not self.wire.is_choked and not self.is_starved and not self._has_peer_closed
+        if transport.is_reading != is_heard:
             # Whoever asks and does not read the answers is not listened to.
-            transport.set_reading(not self.wire.is_choked)
+            transport.set_reading(is_heard)
         if transport.waiting:
             self._arm()
+        elif self._has_peer_closed:
+            self._give_up_the_rest()
         elif not self.streams and (self._farewell == _LAST or self.wire.has_goaway):
+            self._close_when_idle()
+
+    def _give_up_the_rest(self) -> None:
+        """After FIN no window is opened any more: what waits for one is never sent."""
+        wire = self.wire
+        if wire.has_output() or wire.retry_at or self.is_busy:
+            return
+        self.is_busy = True
+        try:
+            for stream in list(self.streams.values()):
+                if stream.state.waiting:
+                    stream.give_up()
+        finally:
+            self.is_busy = False
+        if wire.has_output():
+            self.flush()
+        else:
             self._close_when_idle()
 
     # The goodbye
@@ -269,6 +300,7 @@ class Ending(Session):
         if self.phase != OVER:
             self.phase = OVER
             self.transport.close()
+            self.unburden()
             self.crowd.left(self)
 
     def _failed_by_client(self, error: WireError) -> None:

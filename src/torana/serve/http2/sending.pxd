@@ -38,6 +38,8 @@ cdef class Sending(Upgradable):
     cdef public Py_ssize_t unacknowledged
     cdef double _stalled_since
     cdef long long _stalled_at
+    cdef Py_ssize_t _head_size
+    cdef Py_ssize_t _spooled
 
     @cython.locals(site=Site)
     cpdef begin(self, Session session, StreamState state, RequestHead head, Endpoints endpoints)
@@ -57,5 +59,8 @@ cdef class Sending(Upgradable):
     cdef _drop_files(self)
     cdef _answered(self)
     cdef _restart_body_clock(self)
+    cpdef keep_head(self, Py_ssize_t size)
+    @cython.locals(size=Py_ssize_t)
+    cdef _unburden(self)
     cdef bint _is_stalled(self, double now, bint is_waiting) except -1
     cdef _note(self, str reason, str setting)

@@ -72,6 +72,9 @@ class Sending(Upgradable):
         #: When the answer began to wait for its client's window, and how much of it had left then.
         self._stalled_since = 0.0
         self._stalled_at = 0
+        #: Of what the connection keeps: the head, and what is kept of the body for whoever answers.
+        self._head_size = 0
+        self._spooled = 0
 
     # What the storeys above do
 
@@ -198,6 +201,34 @@ class Sending(Upgradable):
             self.request.received += size
         if self.unacknowledged:
             self.acknowledge()
+
+    # What is kept for whoever answers
+
+    def keep(self, size: int) -> bool:
+        session = self.session
+        if size and session.site.memory.is_tight:
+            return False
+        session.kept += size - self._spooled
+        self._spooled = size
+        session.weigh()
+        return True
+
+    def keep_head(self, size: int) -> None:
+        """The request's head is large."""
+        self._head_size = size
+        self.session.kept += size
+        self.session.weigh()
+
+    def spool(self, more: int) -> bool:
+        return self.session.site.memory.spool(more)
+
+    def _unburden(self) -> None:
+        """Nobody answers any more."""
+        size = self._head_size + self._spooled
+        if size:
+            self._head_size = self._spooled = 0
+            self.session.kept -= size
+            self.session.weigh()
 
     def _is_stalled(self, now: float, is_waiting: bool) -> bool:
         """Whether a response that waits for its client's window has made no progress to speak of for too long."""

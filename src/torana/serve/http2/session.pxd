@@ -4,7 +4,8 @@ from torana.base.endpoints cimport Endpoints
 from torana.net.clock cimport Clock
 from torana.net.poller cimport Poller, Watched
 from torana.net.transport cimport Transport
-from torana.serve.phases cimport FRESH
+from torana.serve.memory cimport FLOOR, Memory, Share
+from torana.serve.phases cimport CLOSING, FRESH, OVER
 from torana.serve.site cimport Site
 from torana.wire.http2.connection cimport Http2Connection as Wire
 
@@ -26,11 +27,23 @@ cdef class Session(Watched):
     cdef int _kept_count
     cdef object _posted
     cdef bint _is_woken
+    cdef Share _share
+    cdef public Py_ssize_t kept
+    cdef public bint is_starved
 
     cpdef schedule(self)
     @cython.locals(rounds=int, data=bytes, transport=Transport, wire=Wire)
     cpdef flush(self)
     cpdef post(self, object stream)
+    cpdef Py_ssize_t holding(self) except -1
+    @cython.locals(transport=Transport)
+    cpdef long long moved(self) except? -1
+    cpdef bint feed(self) except -1
+    cpdef bint shed(self) except -1
+    @cython.locals(memory=Memory, share=Share, arriving="long long")
+    cpdef weigh(self)
+    @cython.locals(share=Share)
+    cpdef unburden(self)
     cpdef emptied(self)
     cpdef opened(self)
     cpdef lost(self)

@@ -14,7 +14,8 @@ from typing import Any
 from torana.base.endpoints import Endpoints
 from torana.net.poller import Watched
 from torana.net.transport import Transport
-from torana.serve.phases import FRESH
+from torana.serve.memory import FLOOR, TOO_MUCH, Share
+from torana.serve.phases import CLOSING, FRESH, OVER
 from torana.serve.site import Site
 from torana.wire.http2.connection import Http2Connection as Wire
 
@@ -57,6 +58,11 @@ class Session(Watched):
         self._kept_count = 0
         self._posted: deque[Any] = deque()
         self._is_woken = False
+        #: What the worker's memory counts of us, and of that what is kept for those who answer.
+        self._share: Share | None = None
+        self.kept = 0
+        #: Not read because all clients together have too much here.
+        self.is_starved = False
 
     # Sending
 
@@ -129,6 +135,57 @@ class Session(Watched):
             self.lost()
         else:
             self.flush()
+
+    # Told by the worker's memory: see ``memory.Holder``
+
+    def holding(self) -> int:
+        return self.transport.held() + self.wire.held() + self.kept
+
+    def moved(self) -> int:
+        transport = self.transport
+        return self.wire.moved - transport.waiting - transport.outgoing()
+
+    def feed(self) -> bool:
+        if not self.is_starved:
+            return False
+        self.is_starved = False
+        if self.phase < CLOSING and not self.wire.is_choked:
+            self.transport.set_reading(True)
+        return True
+
+    def shed(self) -> bool:
+        if self.phase == OVER:
+            return False
+        self.site.refusals.note(TOO_MUCH, "limit_memory", self.endpoints.client, self.clock.now)
+        self.transport.lose_soon()
+        return True
+
+    def weigh(self) -> None:
+        """Have what is held for this client counted; when it is too much with that of all others, read no more."""
+        if self.phase == OVER:
+            return
+        memory = self.site.memory
+        share = self._share = memory.weigh(self._share, self, self.holding())
+        self.wire.is_generous = not memory.is_tight
+        if share is None or (not self.is_starved and not memory.is_tight):
+            if self.is_starved:
+                self.feed()
+            return
+        arriving = self.wire.unread() + self.wire.buffered
+        if arriving < FLOOR:
+            # It is not what it receives, and what was received is on its way.
+            self.feed()
+            memory.done(self)
+        elif memory.is_tight and not self.is_starved and self.phase < CLOSING and not memory.may_grow(self):
+            self.is_starved = True
+            self.transport.set_reading(False)
+
+    def unburden(self) -> None:
+        """Nothing is held any more."""
+        share, self._share = self._share, None
+        self.is_starved = False
+        if share is not None:
+            self.site.memory.drop(share)
 
     # What the storeys above do
 

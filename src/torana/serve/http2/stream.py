@@ -150,7 +150,25 @@ class Stream(Answering):
             response.lose()
             self.account.end(499, request, response, response.sent)
             # Last, for whoever hears of it may end at once, and then nothing is left.
+            request.vanish()
+
+    def half_closed(self) -> None:
+        """The client will send nothing more: what it has asked for in full is answered, and nothing else."""
+        request = self.request
+        if self.is_dead or request is None:
+            return
+        if not request.is_ended or self.carrier is not None:
+            self.give_up()
+        elif not self.is_answered and not self.is_lent:
             request.lose()
+
+    def give_up(self) -> None:
+        """What is missing, of the request or of the client's windows, will never come."""
+        if not self.is_dead:
+            self.lost()
+            self.session.wire.reset(self.state, CANCEL)
+            self.session.schedule()
+        self.settle()
 
     def drained(self) -> None:
         """What waited to be sent fell below the low-water mark."""

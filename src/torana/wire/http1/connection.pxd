@@ -32,6 +32,7 @@ cdef class Http1Connection:
     cdef object _next_body(self)
     cdef object _need_data(self)
     cdef int _end(self) except -1
+    cpdef Py_ssize_t head_size(self) except -1
     cpdef bint is_between(self) except -1
     cpdef bint next_cycle(self) except -1
     cpdef close_after(self)

@@ -139,6 +139,10 @@ class Http1Connection:
         self.buffered = 0
         return 0
 
+    def head_size(self) -> int:
+        """Bytes read so far of the present cycle's head."""
+        return self._parser.size()
+
     def is_between(self) -> bool:
         """Whether no byte of a next request has been seen."""
         return self.reading == IDLE and self._received.size() == 0

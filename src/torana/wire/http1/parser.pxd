@@ -39,6 +39,7 @@ cdef class HeadParser:
     cdef int _expects
 
     cdef int reset(self) except -1
+    cdef Py_ssize_t size(self) noexcept
     cdef bint parse(self, Received received) except -1
     @cython.locals(head=RequestHead, start=Py_ssize_t, bound=Py_ssize_t, after=Py_ssize_t, stop=Py_ssize_t, data=bytes)
     cdef bint _read_line(self, Received received) except -1

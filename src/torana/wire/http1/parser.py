@@ -82,6 +82,10 @@ class HeadParser:
         self._finish()
         return True
 
+    def size(self) -> int:
+        """Bytes read so far of the present head."""
+        return self._head_bytes - self._left
+
     def _read_line(self, received: Received) -> bool:
         """Read the request line, and before it at most one empty line (RFC 9112 section 2.2)."""
         head = RequestHead.__new__(RequestHead)  # filled here in full, without its __init__

@@ -142,10 +142,12 @@ class Bodies(Control):
                     raise calm("small-frames")
                 stream.small += cost
         if stream.is_finished:
-            self._refund(window.surrender())
+            self._release(stream, window.surrender())
             if window.left == 0 and not is_end:
                 self._cut(stream, NO_ERROR)
                 return False
+        elif self.incoming.taken * 4 >= self.incoming.size:
+            self._advance_window(stream, size)
         return True
 
     def _on_piece(self) -> StreamEvent | None:

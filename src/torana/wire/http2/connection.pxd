@@ -10,7 +10,7 @@ from torana.wire.http2.frames cimport (
 from torana.wire.http2.inbound cimport Inbound
 from torana.wire.http2.states cimport ENDED, RESET_BY_US
 from torana.wire.http2.streams cimport StreamState
-from torana.wire.http2.windows cimport FIRST_WINDOW
+from torana.wire.http2.windows cimport FIRST_WINDOW, new_window
 
 # b"".join without a buffer request for each part; connection.py calls it in the compiled build.
 cdef inline bytes joined(list parts):
@@ -32,8 +32,14 @@ cdef unsigned int _HIGHEST_STREAM
 
 cdef class Http2Connection(Inbound):
     cdef bint _has_connect_protocol
+    cdef long long _connection_window
 
-    cpdef begin(self)
+    @cython.locals(held=Py_ssize_t)
+    cpdef Py_ssize_t held(self) except -1
+    cpdef begin(self, bint is_tight=*)
+    cpdef bint is_narrow(self) except -1
+    @cython.locals(more="long long")
+    cpdef widen(self)
     cpdef receive(self, bytes data, double now)
     cpdef receive_eof(self)
     cpdef tick(self, double now)

@@ -25,7 +25,7 @@ from torana.wire.http2.frames import (
 )
 from torana.wire.http2.inbound import Inbound
 from torana.wire.http2.states import ENDED, RESET_BY_US
-from torana.wire.http2.windows import FIRST_WINDOW
+from torana.wire.http2.windows import FIRST_WINDOW, new_window
 
 try:
     import cython
@@ -54,7 +54,11 @@ class Http2Connection(Inbound):
     - ``has_goaway``: the client will not stay;
     - ``is_closing``: new streams are refused, after ``go_away`` or a connection error;
     - ``retry_at``: small pieces are held back until then (monotonic seconds, 0: none); then call ``tick``, ``output``;
-    - ``incoming``: the connection's window for what the client sends.
+    - ``incoming``: the connection's window for what the client sends;
+    - ``unread()``: bytes of bodies that were received and not consumed; ``is_generous`` (to be set): they may be more
+      than that window, though never more than eight of it;
+    - ``head_size``: what the head of the last Opened occupies, 0 if it is one that came before;
+    - ``moved``: bytes of bodies that have gone on their way so far, in or out.
 
     Sending, one storey below (``outbound``, ``roster``), by stream. On a stream that is over, all of it does nothing;
     ``LegalityError`` is a bug of the caller's:
@@ -85,6 +89,7 @@ class Http2Connection(Inbound):
         has_connect_protocol: bool,
     ) -> None:
         super().__init__(limits, head_bytes, field_bytes, field_count, trailer_bytes, has_connect_protocol)
+        self._connection_window = limits.connection_window_bytes
         self._has_connect_protocol = has_connect_protocol
 
     @property
@@ -107,8 +112,18 @@ class Http2Connection(Inbound):
         """Bytes that the client lets us send on all streams together."""
         return self._window
 
-    def begin(self) -> None:
-        """Put our SETTINGS and the connection's WINDOW_UPDATE into the output; the client's preface is awaited."""
+    def held(self) -> int:
+        """Bytes in here, and those of bodies that were received and not consumed."""
+        held: int = self.incoming.taken + self._ahead + self._waiting + self._out_bytes + self._reader.size()
+        return held + self._block_bytes if self._block_stream else held
+
+    def begin(self, is_tight: bool = False) -> None:
+        """Put our SETTINGS and the connection's WINDOW_UPDATE into the output; the client's preface is awaited.
+
+        ``is_tight``: there is little memory; the connection's window stays as small as it may be until ``widen``.
+        """
+        if is_tight and self.incoming.size > FIRST_WINDOW:
+            self.incoming = new_window(FIRST_WINDOW)
         values = [
             (MAX_CONCURRENT_STREAMS, self._most_running),
             (INITIAL_WINDOW_SIZE, self._stream_window),
@@ -120,6 +135,17 @@ class Http2Connection(Inbound):
         self._send(settings_frame(values))
         if self.incoming.size > FIRST_WINDOW:
             self._send(update_frame(0, self.incoming.size - FIRST_WINDOW))
+
+    def is_narrow(self) -> bool:
+        """Whether the connection's window is smaller than it should be."""
+        return self.incoming.size < self._connection_window
+
+    def widen(self) -> None:
+        """Let the connection's window be what it should."""
+        more = self._connection_window - self.incoming.size
+        if more > 0 and self._stage != ENDED:
+            self.incoming.widen(more)
+            self._send(update_frame(0, more))
 
     def receive(self, data: bytes, now: float) -> None:
         """Add received bytes (never empty); ``now`` in monotonic seconds."""

@@ -77,7 +77,7 @@ cdef class FrameReader:
     cpdef int read(self) except -1
     @cython.locals(data=bytes, at=Py_ssize_t, stop=Py_ssize_t)
     cpdef bytes take(self)
-    @cython.locals(raw="const unsigned char*")
+    @cython.locals(raw="const unsigned char*", first="unsigned int")
     cpdef unsigned int number(self, Py_ssize_t at) except? 0
 
 cpdef bytes frame_head(Py_ssize_t length, int kind, int flags, unsigned int stream)

@@ -178,7 +178,8 @@ class FrameReader:
     def number(self, at: int) -> int:
         """The 32-bit number at ``at`` in ``data``."""
         raw = self.data
-        return raw[at] << 24 | raw[at + 1] << 16 | raw[at + 2] << 8 | raw[at + 3]
+        first = raw[at]  # unsigned when compiled: a C int has no room for its top bit
+        return first << 24 | raw[at + 1] << 16 | raw[at + 2] << 8 | raw[at + 3]
 
 
 def frame_head(length: int, kind: int, flags: int, stream: int) -> bytes:

@@ -49,6 +49,9 @@ _METHODS = {
 _METHOD_BYTES = 32
 
 
+_NOTHING = RequestHead()
+
+
 class HeadReader:
     """Turns one field list after another into heads; remembers nothing of them but what is counted."""
 
@@ -96,8 +99,6 @@ class HeadReader:
         self._read_regular(fields, first)
         self._judge_target()
         self._judge_authority()
-        if self._crumbs > 1:
-            head.fields = joined_cookies(head.fields)
         if self._expects == 2:
             raise StreamFault("unknown-expectation", "", 417)
         if is_end:
@@ -107,6 +108,9 @@ class HeadReader:
         else:
             head.content_length = self._content_length
         head.expects_continue = self._expects == 1 and head.content_length != 0
+        if self._crumbs > 1:
+            head.fields = joined_cookies(head.fields)
+        self._head = _NOTHING  # else an idle connection would keep the last one
         return head
 
     def assume(self, urgency: int, is_incremental: bool) -> int:

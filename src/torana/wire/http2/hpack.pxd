@@ -12,6 +12,7 @@ cdef list _STATUSES
 @cython.final
 cdef class Decoder:
     cdef readonly Py_ssize_t changes
+    cdef readonly Py_ssize_t size
     cdef readonly Table table
     cdef Py_ssize_t _allowed
     cdef bytes _block

@@ -61,6 +61,8 @@ class Decoder:
     def __init__(self, table_bytes: int = MOST_TABLE) -> None:
         #: Grows with every change of the dynamic table: as long as it stays, the same block means the same fields.
         self.changes = 0
+        #: Size of the last list of fields, as the protocol counts it (section 4.1).
+        self.size = 0
         self.table = Table(table_bytes)
         self._allowed = table_bytes
         self._block = b""
@@ -95,6 +97,7 @@ class Decoder:
                 raise HpackTooLarge(count > 4 * most_fields, True)
         self._block = b""
         self._raw = self._block
+        self.size = size
         if size > most_bytes or count > most_fields:
             raise HpackTooLarge(count > most_fields, False)
         return fields

@@ -23,6 +23,7 @@ cdef int _MOST_CONTINUATIONS
 cdef Py_ssize_t _MOST_BLOCK
 cdef Py_ssize_t _MOST_KNOWN
 cdef Py_ssize_t _LONGEST_KNOWN
+cdef Py_ssize_t _LARGEST_KNOWN
 
 cdef class Inbound(Bodies):
     cdef readonly bint is_closing
@@ -38,6 +39,7 @@ cdef class Inbound(Bodies):
     cdef dict _known_ended
     cdef dict _known_open
     cdef Py_ssize_t _known_at
+    cdef readonly Py_ssize_t head_size
     cdef unsigned int _block_stream
     cdef list _block
     cdef Py_ssize_t _block_bytes

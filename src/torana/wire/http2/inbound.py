@@ -73,6 +73,8 @@ _MOST_BLOCK = 64 * 1024
 #: Blocks whose heads are remembered, as long as they mean the same; longer ones are not.
 _MOST_KNOWN = 16
 _LONGEST_KNOWN = 512
+#: Nor are those that unfold to more: a few bytes of indices would keep a whole head (threat G-042).
+_LARGEST_KNOWN = 4096
 
 
 class Inbound(Bodies):
@@ -102,6 +104,7 @@ class Inbound(Bodies):
         self._known_ended: dict[bytes, tuple[RequestHead, int, bool]] = {}
         self._known_open: dict[bytes, tuple[RequestHead, int, bool]] = {}
         self._known_at = 0
+        self.head_size = 0
         #: The block that is being received: its stream (0: none), pieces, size, and what HEADERS said.
         self._block_stream = 0
         self._block: list[bytes] = []
@@ -271,10 +274,12 @@ class Inbound(Bodies):
             found = known.get(block)
             if found is not None:
                 head, urgency, is_incremental = found
+                self.head_size = 0
                 self._heads.assume(urgency, is_incremental)
                 return copied(head)
         head = self._heads.read(self._decode(block, self._head_bytes, "limit_head"), is_end)
-        if decoder.changes == before and len(block) <= _LONGEST_KNOWN:
+        self.head_size = decoder.size
+        if decoder.changes == before and len(block) <= _LONGEST_KNOWN and decoder.size <= _LARGEST_KNOWN:
             if len(known) >= _MOST_KNOWN:
                 known.clear()
             known[block] = (copied(head), self._heads.urgency, self._heads.is_incremental)

@@ -176,6 +176,7 @@ class Outbound(Roster):
             if type(data) is not bytes:
                 data = bytes(data)
             stream.push(data)
+            self._waiting += size
             self._enqueue(stream)
         return 0
 
@@ -184,6 +185,8 @@ class Outbound(Roster):
         self._out.append(frame_head(size, DATA, END_STREAM if is_end else 0, stream.id))
         if size:
             stream.pop(self._out, size)
+            self._waiting -= size
+            self.moved += size
             stream.window -= size
             self._window -= size
             self._gifts += 1

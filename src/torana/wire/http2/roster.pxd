@@ -8,6 +8,8 @@ from torana.wire.http2.states cimport CLOSED, FORGOTTEN, IDLE, LOCAL_DONE, RESET
 from torana.wire.http2.streams cimport StreamState
 from torana.wire.http2.windows cimport InWindow, new_window
 
+cdef long long _MOST_AHEAD
+
 cdef class Roster:
     cdef readonly bint is_choked
     cdef readonly bint has_events
@@ -22,8 +24,12 @@ cdef class Roster:
     cdef list _events
     cdef list _out
     cdef Py_ssize_t _out_bytes
+    cdef Py_ssize_t _waiting
+    cdef readonly long long moved
     cdef Py_ssize_t _replies
     cdef long long _stream_window
+    cdef long long _ahead
+    cdef public bint is_generous
     cdef double _now
     cdef Bucket _resets
     cdef Bucket _small
@@ -49,3 +55,8 @@ cdef class Roster:
     cdef int _give_back(self, StreamState stream, long long size) except -1
     @cython.locals(increment="long long")
     cdef int _refund(self, long long size) except -1
+    @cython.locals(taken="long long")
+    cpdef long long unread(self) except -1
+    cdef int _advance_window(self, StreamState stream, long long size) except -1
+    @cython.locals(ahead="long long")
+    cdef int _release(self, StreamState stream, long long size) except -1

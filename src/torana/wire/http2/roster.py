@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 _PAST = 128
 #: Replies (to PING, SETTINGS, mistakes) that may wait before reading should pause (threat G-047).
 _MOST_REPLIES = 64 * 1024
+#: Bodies that nobody reads may hold so many of one connection's windows beyond the first, before other streams wait.
+_MOST_AHEAD = 7
 
 
 class Roster:
@@ -52,10 +54,18 @@ class Roster:
         self._events: list[StreamEvent] = []
         self._out: list[Any] = []
         self._out_bytes = 0
+        #: Body data of all streams that wait to be sent.
+        self._waiting = 0
+        #: Bytes of bodies that have gone on their way, in or out.
+        self.moved = 0
         self._replies = 0
         self._stream_window = limits.stream_window_bytes
         #: What the client may send on all streams together.
         self.incoming = new_window(limits.connection_window_bytes)
+        #: Bytes given back on the connection, but not on their streams, before anybody has consumed them; may there be
+        #: more of them?
+        self._ahead = 0
+        self.is_generous = True
         self._now = 0.0
         self._resets = Bucket(limits.resets, limits.resets / RESET_FORGIVEN_S)
         self._small = Bucket(SMALL_BURST, SMALL_RATE)
@@ -102,10 +112,11 @@ class Roster:
         stream.state = state
         del self._streams[stream.id]
         self._remember(stream.id, state)
+        self._waiting -= stream.waiting
         stream.drop()
         if stream.incoming is not None:
             # What was not consumed will not be: the other streams need the room (threat G-050).
-            self._refund(stream.incoming.surrender())
+            self._release(stream, stream.incoming.surrender())
             stream.incoming = None
         if stream.has_slot and (state == CLOSED or stream.is_finished):
             # A request that was cut keeps its slot until its application has noticed (threats G-039, G-040).
@@ -153,7 +164,7 @@ class Roster:
         self._lingering += 1
         left = self._stream_window
         if stream.incoming is not None:
-            self._refund(stream.incoming.surrender())
+            self._release(stream, stream.incoming.surrender())
             left = stream.incoming.left
         if left <= 0 or stream.declared - stream.received > left:
             self._cut(stream, NO_ERROR)
@@ -171,8 +182,39 @@ class Roster:
             stream.small = 0.0
         if size > window.taken:
             size = window.taken
-        self._refund(size)
+        self._release(stream, size)
         self._give_back(stream, size)
+
+    def unread(self) -> int:
+        """Bytes of bodies that were received and not consumed."""
+        taken: int = self.incoming.taken
+        return taken + self._ahead
+
+    def _advance_window(self, stream: StreamState, size: int) -> int:
+        """Give ``size`` bytes back on the connection before they are consumed: it is for their own stream to wait.
+
+        Without this, a few uploads that nobody reads would hold up all others of the connection (threat G-050).
+        """
+        if self.is_generous and self._ahead + size <= _MOST_AHEAD * self.incoming.size:
+            stream.ahead += size
+            self._ahead += size
+            self._refund(size)
+            self.moved -= size
+        return 0
+
+    def _release(self, stream: StreamState, size: int) -> int:
+        """``size`` bytes of ``stream`` are consumed, or will never be: give back what was not given back before."""
+        ahead = stream.ahead
+        if ahead > 0:
+            if ahead > size:
+                ahead = size
+            stream.ahead -= ahead
+            self._ahead -= ahead
+            self.moved += ahead
+            size -= ahead
+        if size > 0:
+            self._refund(size)
+        return 0
 
     def _give_back(self, stream: StreamState, size: int) -> int:
         """Let the client send ``size`` bytes more on ``stream``, unless it has ended or is only waited for."""
@@ -185,6 +227,7 @@ class Roster:
 
     def _refund(self, size: int) -> int:
         """Let the client send ``size`` bytes more on the connection."""
+        self.moved += size
         increment = self.incoming.give_back(size)
         if increment:
             self._reply(update_frame(0, increment))

@@ -20,6 +20,7 @@ cdef class StreamState:
     cdef public long long declared
     cdef public long long received
     cdef public InWindow incoming
+    cdef public long long ahead
     cdef public double small
 
     cdef public long long window

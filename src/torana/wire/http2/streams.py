@@ -51,6 +51,8 @@ class StreamState:
         self.received = 0
         #: What the client may send; None before it sent any.
         self.incoming: InWindow | None = None
+        #: Bytes received and not consumed that the connection's window does not count any more.
+        self.ahead = 0
         #: What its small frames have cost of the budget.
         self.small = 0.0
 

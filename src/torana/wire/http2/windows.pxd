@@ -14,6 +14,7 @@ cdef class InWindow:
     cpdef bint take(self, long long count) noexcept
     @cython.locals(increment="long long")
     cpdef long long give_back(self, long long count) noexcept
+    cpdef int widen(self, long long count) noexcept
     @cython.locals(count="long long")
     cpdef long long surrender(self) noexcept
 

@@ -55,6 +55,12 @@ class InWindow:
         self.left += increment
         return increment
 
+    def widen(self, count: int) -> int:
+        """Let the client send ``count`` bytes more from here on; that has to be announced."""
+        self.size += count
+        self.left += count
+        return 0
+
     def surrender(self) -> int:
         """Count nothing as taken any more, without giving it back; how much it was."""
         count = self.taken

@@ -31,9 +31,12 @@ class Case:
     reason: str | None = None
 
 
-def refused(id: str, data: bytes, status: int = 400, reason: str | None = None, *, after: int = 0) -> Case:
-    """Refused; ``after``: requests whose head came out before (their body is then what was wrong)."""
-    return Case(id, data, status, (Request("*", b"*"),) * after, reason)
+def refused(
+    id: str, data: bytes, status: int = 400, reason: str | None = None, *,
+    after: int = 0, served: tuple[Request, ...] = (),
+) -> Case:  # fmt: skip
+    """Refused; ``served``: requests before it that were whole; ``after``: those of which only the head came out."""
+    return Case(id, data, status, served + (Request("*", b"*"),) * after, reason)
 
 
 def accepted(id: str, data: bytes, *requests: Request) -> Case:

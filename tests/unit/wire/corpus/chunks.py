@@ -75,7 +75,7 @@ DATA_ENDS: list[Case] = [
     for number, body in enumerate(
         (
             *(b"5\r\nhello!!\r\n0\r\n\r\n", b"5\r\nhelloXX0\r\n\r\n", b"5\r\nhello0\r\n\r\n", b"0\r\nX" + CANARY),
-            b"0\r\nX:\x00" + CANARY,
+            *(b"0\r\nX:\x00" + CANARY, b"0\r\nX:" + CANARY, b"5\r\nhello\r\r\n0\r\n\r\n", b"5\r\nhell\r\n0\r\n\r\n"),
         )
     )
 ]

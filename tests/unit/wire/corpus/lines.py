@@ -29,11 +29,13 @@ BARE_LF: list[Case] = [
     refused("G-020-end-2", b"GET / HTTP/1.1\r\nHost: t\n\r\n"),
     refused("G-020-first", b"\nGET / HTTP/1.1\r\nHost: t\r\n\r\n"),
     *(
-        refused(f"G-020-{at}-{end!r}", _VALID[:at] + end + _VALID[at + 2 :], after=at == _ENDS[-1] and end == b"\r\n\n")
+        refused(f"G-020-{at}-{end!r}", _VALID[:at] + end + _VALID[at + 2 :])
         for at in _ENDS
         for end in (b"\n", b"\n\r", b"\x00", b"\r\r\n", b"\r", b"\r\n\n")
-        if not (end == b"\r" and at == _ENDS[-1])  # G-021 has that one: its CR is the last byte we see
+        # G-021 has the first of these: its CR is the last byte we see. The LF of the second one comes too late.
+        if at != _ENDS[-1] or end not in (b"\r", b"\r\n\n")
     ),
+    refused("G-020-after-end", _VALID + b"\n", served=(Request(),)),
 ]
 BARE_CR: list[Case] = [
     refused(f"G-021-{number}", data)
@@ -43,7 +45,7 @@ BARE_CR: list[Case] = [
             get(b"Host: t", b"Visible: :/\rSmuggled: x"),
             b"GET / HTTP/1.1\r\nHost: t\r\n\rZGET /evil: HTTP/1.1\r\n\r\n",
             _VALID.replace(b"\r\n", b"\r"),
-            _VALID[:-1],
+            _VALID[:-1] + b"G",
         )
     )
 ] + [refused(f"G-021-at-{at}", _VALID[:at] + b"\r" + _VALID[at:]) for at in range(len(_VALID))]

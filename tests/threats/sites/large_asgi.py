@@ -1,0 +1,5 @@
+"""ASGI for those that ask for much: the application of the attacks at full scale, which keeps no notes."""
+
+from tests.attacks.sites.asgi_site import app
+
+__all__ = ["app"]
