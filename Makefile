@@ -8,10 +8,11 @@ PORT ?= 8000
 JOBS ?= 4
 TESTS ?= tests
 PYTEST_ARGS ?=
-# The whole suite leaves tests/apps/grid to `make apps`.
-WITHOUT_GRID = $(if $(filter tests,$(TESTS)),--ignore=tests/apps/grid)
+# The whole suite leaves tests/apps/grid to `make apps`, and tests/attacks to `make attacks`.
+WITHOUT_GRID = $(if $(filter tests,$(TESTS)),--ignore=tests/apps/grid --ignore=tests/attacks)
 BENCH_ARGS ?=
 SECONDS ?= 60
+ATTACK_S ?= 20
 
 # Which Python made a virtual environment is in the name of its stamp files: another PYTHON makes it anew.
 TAG := $(shell $(PYTHON) -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)
@@ -23,12 +24,13 @@ PIP := -m pip --disable-pip-version-check
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .SECONDARY:
-.PHONY: help run test test-compiled test-pure test-house apps chaos lint format bench bench-supervision docs clean check-python fuzz fuzz-corpus soak test-sanitize lock wheel sbom
+.PHONY: help run test test-compiled test-pure test-house apps attacks chaos lint format bench bench-supervision docs clean check-python fuzz fuzz-corpus soak test-sanitize lock wheel sbom
 
 help:
 	@echo 'make run     serve examples/hello.py on http://$(HOST):$(PORT)'
 	@echo 'make test    the whole suite, in the compiled and in the pure build'
 	@echo 'make apps    every application of docs/apps.md, checked from outside; writes that page anew'
+	@echo 'make attacks thousands of hostile clients at once, a healthy one beside them; writes docs/security/attacks.md'
 	@echo 'make chaos   no request may be lost while workers come and go; SECONDS=60'
 	@echo 'make lint    ruff and mypy --strict         make format  let ruff lay out the code'
 	@echo 'make bench   benchmarks/                    make docs    build the documentation into site/'
@@ -140,6 +142,15 @@ test-sanitize: .venv-sanitize/.tests-$(TAG) .venv-sanitize/.torana-$(TAG)
 
 test-house: .venv-pure/.tests-$(TAG) .venv-pure/.torana-$(TAG)
 	@.venv-pure/bin/python -m pytest -q tests/house
+
+# Thousands of clients attack one worker at a time; nothing else should run on the machine. The page shows what was
+# measured, so it is only replaced by a whole run in which every bound held; build/attacks.md tells of the others.
+ATTACKS := tests/attacks
+attacks: .venv-compiled/.tests-$(TAG) .venv-compiled/.torana-$(TAG)
+	@ATTACK_S=$(ATTACK_S) ATTACKS_FILE=build/attacks.json .venv-compiled/bin/python -m pytest --expect-build=compiled -q $(PYTEST_ARGS) $(ATTACKS); \
+		code=$$?; .venv-compiled/bin/python -m tests.attacks.page build/attacks.json >build/attacks.md && exit $$code
+	@if [ '$(ATTACKS) $(ATTACK_S) $(PYTEST_ARGS)' = 'tests/attacks 20 ' ]; then \
+		mkdir -p docs/security && cp build/attacks.md docs/security/attacks.md; fi
 
 # Clients that never stop asking, while workers are recycled, reloaded, scaled and killed.
 chaos: .venv-pure/.tests-$(TAG) .venv-pure/.torana-$(TAG)

@@ -202,13 +202,14 @@ class TlsTransport(Transport):
         seal = self._seal
         if self.is_shaking or seal is None:
             return None
-        data: bytes | None = b""
+        sealed = b""
         if not seal.has_more:
             data = Transport.recv(self)
             if not data:
                 return data
+            sealed = data
         try:
-            plain = seal.opened(data)
+            plain = seal.opened(sealed)
         except (OSError, ValueError) as error:
             if seal.has_word():
                 self.send_some(seal.word(), 0)
