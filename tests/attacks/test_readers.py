@@ -15,7 +15,7 @@ _MEMORY_MIB = 128
 _LARGE = 32 * 1024 * 1024
 #: An application, its request and its answer, that waits to go on.
 _CALL_KIB = 24
-_GROWTH_MIB = _MEMORY_MIB + _CLIENTS * _CALL_KIB / 1024 + SPARE_MIB
+_GROWTH_MIB = 1.5 * _MEMORY_MIB + _CLIENTS * _CALL_KIB / 1024 + SPARE_MIB
 #: Their requests are in the access log once they are over.
 _LOG_BYTES = 4 * _CLIENTS * 300
 

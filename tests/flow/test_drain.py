@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -168,6 +170,29 @@ async def test_second_stop_is_at_once(is_stubborn: bool) -> None:
         got = await client.read_to_end()
         assert got == b"" or got.startswith(b"HTTP/1.1 50")
     let_go.set()
+
+
+@in_loop
+async def test_thread_whose_client_takes_nothing_is_freed_when_the_time_is_over() -> None:
+    is_closed = threading.Event()
+
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        try:
+            while True:
+                yield bytes(65536)
+        finally:
+            is_closed.set()
+
+    server = await started(app, "wsgi", timeouts={"graceful_s": 0.1, "cancel_s": 0.2})
+    async with await server.connect(receive_buffer_bytes=4096) as client:
+        await client.send(GET)
+        await until(lambda: any(one.transport.is_full() for one in server.connections()))
+        server.server.request_stop()
+        await server.server.finished()
+        # Before the process ends: the application could clean up behind itself.
+        assert is_closed.is_set()
+    assert not server.server.is_clean
 
 
 @in_loop

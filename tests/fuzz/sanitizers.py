@@ -77,7 +77,8 @@ def environment() -> dict[str, str]:
         "LD_PRELOAD": " ".join(libraries()),
         "PYTHONMALLOC": "malloc",
         # Room for a test that limits its own memory cannot be told from none: the shadow alone is many terabytes.
-        "ASAN_OPTIONS": "detect_leaks=0:exitcode=99:allocator_may_return_null=1:handle_segv=0",
+        "ASAN_OPTIONS": "detect_leaks=0:exitcode=99:allocator_may_return_null=1:handle_segv=0:handle_sigbus=0:"
+        "handle_sigfpe=0:handle_sigill=0",
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
     }
 

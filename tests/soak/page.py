@@ -32,8 +32,8 @@ Grey: no load. Each server has a supervisor, two workers and six threads a worke
 - **renewed** has its workers replaced all the time: by `--max-requests` ({replaced} times in this run) and by HUP
   ({reloads} reloads). No request may be lost by that.
 
-They run with `MALLOC_ARENA_MAX=2`. With more, glibc gives each thread a heap of its own, each of which keeps the pages of
-its busiest moment, and resident memory climbs by steps of a mebibyte or two for hours, though no more is in use.
+They run with `MALLOC_ARENA_MAX=2`. With more, glibc gives each thread a heap of its own, each of which keeps the pages
+of its busiest moment, and resident memory climbs by steps though no more is in use.
 
 """
 
@@ -42,7 +42,7 @@ LOAD = """\
 
 Clients of each kind do one visit after another, with pauses by chance; every byte of every answer is compared.
 
-| clients | done | of which explained |
+| clients | done | explained |
 |---|---:|---:|
 """
 

@@ -36,13 +36,13 @@ def draw(record: dict[str, Any], path: Path) -> None:
             axes[0].plot(*thin(series["t"], [value / MIB for value in series["rss"]]), **style)
         axes[1].plot(*thin(series["t"], series["descriptors"]), **style)
     for subject, series in record["objects"].items():
-        axes[2].plot(*thin(series["t"], [value / 1000 for value in series["objects"]]), linewidth=1, label=subject)
+        axes[2].plot(*thin(series["t"], series["objects"]), linewidth=1, label=subject)
     for number, (server, series) in enumerate(record["latency"].items()):
         for name, line in (("p50", "-"), ("p99", ":")):
             points = thin(series["t"], series[name])
             axes[3].plot(*points, line, color=f"C{number}", linewidth=1, label=f"{server}, {name}")
     axes[3].set_yscale("log")
-    titles = ("resident memory, MiB", "open descriptors", "objects, thousands", "waits of a healthy client, ms")
+    titles = ("resident memory, MiB", "open descriptors", "objects that gc knows", "waits of a healthy client, ms")
     for axis, title in zip(axes, titles, strict=True):
         axis.set_title(title, loc="left", fontsize=10)
         axis.grid(alpha=0.3)
@@ -50,8 +50,8 @@ def draw(record: dict[str, Any], path: Path) -> None:
         for name, start, end in record["spans"]:
             if name in ("rest", "end"):
                 axis.axvspan(start / 60, end / 60, color="0.9")
-        if axis is not axes[3]:
-            axis.set_ylim(0, axis.get_ylim()[1] * 1.25)
+        # Room for the legend.
+        axis.set_ylim(*((None, axis.get_ylim()[1] * 5) if axis is axes[3] else (0, axis.get_ylim()[1] * 1.4)))
     axes[3].set_xlabel("minutes")
     figure.savefig(path, format="svg", metadata={"Date": None})
     pyplot.close(figure)

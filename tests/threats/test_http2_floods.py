@@ -90,6 +90,7 @@ def test_resets(kind: str, streams_stage: Stage) -> None:
             held = [event for event in stage.events() if event["event"] == "held"]
             assert len(held) == STREAMS
             assert stage.ask("/release").body == b"%d" % STREAMS
+            stage.fence()
             streams.send(headers(401, to(b"/free")))
             streams.answered(401)
             assert streams.status(401) == 200

@@ -184,6 +184,8 @@ class Transport(Outlet):
         with contextlib.suppress(OSError):
             # Closed whatever it says (an error of what was sent before, an interruption).
             self.sock.close()
+        # They know each other: what a flood of connections leaves behind would wait for the garbage collector.
+        self.owner = None
 
     def release(self) -> socket.socket:
         """Let go of the socket, open and unwatched; this transport is finished."""
@@ -191,6 +193,7 @@ class Transport(Outlet):
         self.deadline = 0.0
         self.poller.forget(self)
         self.fd = -1
+        self.owner = None
         return self.sock
 
     def reset(self) -> None:
@@ -250,4 +253,5 @@ class Transport(Outlet):
         if not self._is_lost:
             self._is_lost = True
             self._drop_queue()
-        self.owner.lost()
+        if self.owner is not None:
+            self.owner.lost()

@@ -298,7 +298,10 @@ class Ending(Upgradable):
 
     def kill(self) -> None:
         """End now, whatever runs."""
-        if not self.transport.is_lent:
+        if self.transport.is_lent:
+            # The thread is told by its next write, and at once if it waits for the client.
+            self.transport.sever()
+        else:
             self.lost()
 
     def forsake(self) -> None:

@@ -42,6 +42,7 @@ async def _take(receive: Any, send: Any, is_unread: bool) -> None:
             break
         if is_unread:
             await asyncio.sleep(5)
+            is_unread = False
     await _finish(send, b"%d" % size)
 
 

@@ -299,22 +299,23 @@ def test_failures_are_aiohttps_own(caplog: pytest.LogCaptureFixture, spies: Any)
     assert spies["written"] == []
 
 
-@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("body", [b"", b"by bytes"])
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, web.GracefulExit])
 def test_no_exception_of_a_handler_ends_the_worker(
-    error: type[BaseException], caplog: pytest.LogCaptureFixture
+    error: type[BaseException], body: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def handler(request: web.Request) -> web.Response:
         if request.path == "/end":
-            raise error(3)
+            raise error
         return web.Response(text="alive")
 
     async def play(site: Site) -> None:
-        assert (await site.ask(b"/end").answer())[0] == 500
+        assert (await site.ask(b"/end", "POST", body=body).answer())[0] == 500
         await site.turned()
         assert await site.ask().answer() == (200, b"alive")
 
     run(handler, play)
-    assert "Unhandled exception" in caplog.text
+    assert error.__name__ in caplog.text
 
 
 def test_connection_that_the_handler_closes_is_not_used_again(spies: Any) -> None:

@@ -52,7 +52,7 @@ def test_a_fault_names_itself_and_where_its_stacks_are() -> None:
     assert said.startswith(
         f"killed by signal {number} (SIGSEGV): a memory fault in native code; its stacks stand above"
     )
-    assert "it had used up to" in said and "MiB" in said
+    assert "it had used up to" in said and "iB" in said
 
 
 def test_a_kill_from_outside_is_not_called_a_lack_of_memory() -> None:

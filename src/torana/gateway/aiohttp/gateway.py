@@ -185,8 +185,10 @@ class AiohttpGateway(Home):
             raise
         # As it stood when start-up ended: what ``on_startup`` has set there, handlers find, as under aiohttp's server.
         self._context = copy_context()
-        self._turns = turns_of(runner.server, self._loop, self._context)
-        self._server = with_direct_writers(runner.server)
+        server = runner.server
+        self._turns = turns_of(server, self._loop, self._context)
+        server.request_handler = _survived(server.request_handler)
+        self._server = with_direct_writers(server)
 
     async def begin_drain(self) -> None:
         """Run ``on_shutdown``: there an application closes its WebSockets."""
@@ -210,6 +212,21 @@ class AiohttpGateway(Home):
                 _log.error("the application's %s did not end within %g s", what, limit_s)
             else:
                 _log.error("the application's %s failed", what, exc_info=error)
+
+
+def _survived(handle: Any) -> Any:
+    """``handle``, aiohttp's way to a request's handler, so that none ends the worker: an error like all others.
+
+    ``web.GracefulExit`` is a ``SystemExit``, too.
+    """
+
+    async def survive(request: Any) -> Any:
+        try:
+            return await handle(request)
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise RuntimeError(f"{type(error).__name__} in a handler does not stop the server") from error
+
+    return survive
 
 
 def _runner(app: Any) -> Any:

@@ -63,6 +63,8 @@ def _shown(server: Any) -> tuple[Any, Any] | None:
     protocol = server()
     if type(server) is not web.Server or type(protocol) is not web.RequestHandler:
         return None
+    if protocol._request_handler is not server.request_handler:
+        return None
     if protocol.access_logger is not None or not all(hasattr(protocol, name) for name in _NEEDED):
         return None
     # An application may want to have shorter heads than it is handed here.

@@ -6,6 +6,7 @@ cdef class Turn
 
 cdef class Turns:
     cdef public object server
+    cdef public object handler
     cdef public object make_request
     cdef public object message_type
     cdef public object payload

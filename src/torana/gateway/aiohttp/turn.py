@@ -33,6 +33,7 @@ class Turns:
         context: Context,
     ) -> None:  # fmt: skip
         self.server = server
+        self.handler = server.request_handler
         self.make_request = make_request
         self.message_type = message_type
         self.payload = payload
@@ -78,8 +79,7 @@ class Turn(Steps):
 
     def _call(self) -> Any:
         turns, protocol = self.turns, self.protocol
-        handler = protocol._request_handler
-        if handler is None:
+        if protocol._request_handler is None:
             # The connection was lost before the first step.
             raise asyncio.CancelledError
         loop = turns.loop
@@ -91,7 +91,7 @@ class Turn(Steps):
         protocol._task_handler = task
         request = self.request = turns.make_request(self.message, turns.payload, protocol, writer, task)
         # aiohttp's own log of accesses is off: no time is taken.
-        return protocol._handle_request(request, None, handler)
+        return protocol._handle_request(request, None, turns.handler)
 
     def _ended(self, error: BaseException | None, result: Any) -> BaseException | None:
         protocol = self.protocol
