@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 from tests.flow.test_ledger import Row
-from tests.support.inprocess import LIMIT_S, Client, Serving, in_loop, logged, until
+from tests.support.inprocess import LIMIT_S, Client, Serving, in_loop, logged, serving, until
 from tests.support.talking import (
     BINARY,
     CONTINUATION,
@@ -226,6 +226,36 @@ async def test_control_frames_that_were_read_are_answered_while_messages_wait() 
         go.set()
         got = [await read_frame(client) for _ in range(41)]
         assert sorted(got) == [(TEXT, b"x")] * 40 + [(PONG, b"late")]
+
+
+@pytest.mark.threat(
+    "G-059",
+    sent="9,000 messages of one byte in one write",
+    verdict="handed on in turns: a request that comes meanwhile is answered first",
+)
+@in_loop
+async def test_many_small_messages_leave_turns_to_others() -> None:
+    heard: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"%d" % len(heard)})
+            return
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            heard.append(len(message["text"]))
+
+    async with serving(app) as server, await server.connect() as talker, await server.connect() as other:
+        await upgraded(talker)
+        await talker.send(text("x") * 9000)
+        answer = await other.ask(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+        # Not even the first read's worth of them.
+        assert int(answer.body) < 4000
+        await until(lambda: len(heard) == 9000)
+        await talker.send(text("and the next"))
+        await until(lambda: heard[-1] == 12)
 
 
 @in_loop

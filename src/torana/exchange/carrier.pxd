@@ -4,6 +4,7 @@ cdef class Speaker:
     cpdef received(self, bytes data)
     cpdef drained(self)
     cpdef expired(self, double now)
+    cpdef go_on(self)
     cpdef lost(self)
     cpdef stop(self)
     cpdef bint is_over(self) except -1
@@ -14,6 +15,7 @@ cdef class Carrier:
     cpdef bint is_full(self) except -1
     cpdef set_reading(self, bint is_reading)
     cpdef set_deadline(self, double at)
+    cpdef come_back(self)
     cpdef finish(self)
     cpdef cut(self)
     cpdef settled(self)

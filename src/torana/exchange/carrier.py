@@ -27,6 +27,9 @@ class Speaker:
     def expired(self, now: float) -> None:
         """The deadline set on the carrier has passed (monotonic seconds)."""
 
+    def go_on(self) -> None:
+        """The turn of the loop has come that ``come_back`` asked for."""
+
     def lost(self) -> None:
         """Nothing can be received or sent any more: the peer ended the stream, or it broke."""
 
@@ -62,6 +65,10 @@ class Carrier:
 
     def set_deadline(self, at: float) -> None:
         """Have ``expired`` called once, about a second after ``at`` at the latest; 0 turns it off."""
+        raise NotImplementedError
+
+    def come_back(self) -> None:
+        """Have ``go_on`` called at the loop's next turn, when others have had theirs."""
         raise NotImplementedError
 
     def finish(self) -> None:

@@ -190,7 +190,8 @@ class Poller:
 
     def _run_woken(self) -> None:
         self.clock.refresh()
-        while self._woken:
+        # Whoever is added meanwhile has a turn of his own coming: others go first.
+        for _ in range(len(self._woken)):
             watched = self._woken.popleft()
             try:
                 watched.woken()

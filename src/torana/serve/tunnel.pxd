@@ -24,6 +24,7 @@ cdef class Tunnel(Carrier):
     cdef bytes _rest
     cdef double _look_at
     cdef bint _is_spared
+    cdef bint _is_called_back
     cdef bint _is_finishing
     cdef bint _is_lingering
     cdef bint _has_left

@@ -67,6 +67,8 @@ class Tunnel(Carrier):
         #: When the speaker, or the end, wants to be looked at.
         self._look_at = 0.0
         self._is_spared = False
+        #: The speaker wants to go on in the loop's next turn.
+        self._is_called_back = False
         #: The speaker is finished: what waits is written, then FIN, then the peer's own.
         self._is_finishing = False
         self._is_lingering = False
@@ -131,6 +133,10 @@ class Tunnel(Carrier):
     def woken(self) -> None:
         if self._rest is not None:
             self._hand_on_rest()
+        if self._is_called_back:
+            self._is_called_back = False
+            if not self._is_finishing:
+                self.speaker.go_on()
         transport = self.transport
         if transport.is_lost():
             self.lost()
@@ -185,6 +191,11 @@ class Tunnel(Carrier):
 
     def set_reading(self, is_reading: bool) -> None:
         self.transport.set_reading(is_reading)
+
+    def come_back(self) -> None:
+        if not self._is_called_back:
+            self._is_called_back = True
+            self.transport.poller.later(self.transport)
 
     def set_deadline(self, at: float) -> None:
         if not self._is_finishing:

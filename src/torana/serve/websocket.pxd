@@ -9,6 +9,8 @@ from torana.serve.memory cimport Memory, Share
 from torana.serve.site cimport Site
 from torana.wire.websocket.connection cimport Closed, WebSocketConnection
 
+cdef int _MOST_A_TURN
+
 cdef class WebSocket(Link):
     cdef public Site site
     cdef public Clock clock
@@ -23,6 +25,7 @@ cdef class WebSocket(Link):
     cdef bint _is_over
     cdef bint _is_shed
     cdef bint _is_handing_on
+    cdef int _left_of_turn
     cdef bint _is_paused
     cdef public bint is_starved
     cdef bint _is_heard
@@ -38,6 +41,7 @@ cdef class WebSocket(Link):
     cpdef send(self, object data)
     @cython.locals(wire=WebSocketConnection, now=double)
     cpdef received(self, bytes data)
+    cpdef go_on(self)
     @cython.locals(answerer=Answerer)
     cpdef drained(self)
     cpdef lost(self)

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 #: From this size on a message is written beside its frame's head instead of being copied behind it.
 _LARGE_BYTES = 8 * 1024
+#: Messages that one connection may hand on in one turn of the loop: an application that needs no time for each would
+#: else have the loop to itself, for as many as one read brings.
+_MOST_A_TURN = 64
 #: What one connection may hold without a word to the others of its worker.
 _LIGHT_BYTES = 64 * 1024
 
@@ -57,6 +60,7 @@ class WebSocket(Link):
         #: It has to go, to make room for others.
         self._is_shed = False
         self._is_handing_on = False
+        self._left_of_turn = _MOST_A_TURN
         #: Not read because the application has enough, or because all of the worker's have too much.
         self._is_paused = False
         self.is_starved = False
@@ -113,7 +117,10 @@ class WebSocket(Link):
         self._read_on()
 
     def want_messages(self) -> None:
-        self._read_on()
+        if self._left_of_turn > 0:
+            self._read_on()
+        elif not self._is_over:
+            self.carrier.come_back()
 
     def is_full(self) -> bool:
         return self.carrier.is_full()
@@ -138,11 +145,18 @@ class WebSocket(Link):
     def received(self, data: bytes) -> None:
         wire, now = self._wire, self.clock.now
         self._is_heard = True
+        self._left_of_turn = _MOST_A_TURN
         wire.receive(data, now)
         if self._began:
             self._arrived += len(data)
             self._last_arrival = now
         self._hand_on()
+
+    def go_on(self) -> None:
+        """It is this one's turn again."""
+        self._left_of_turn = _MOST_A_TURN
+        if not self.duplex.is_full():
+            self._read_on()
 
     def drained(self) -> None:
         if not self._is_over and self._wire.has_output():
@@ -235,9 +249,12 @@ class WebSocket(Link):
                 if kind is str or kind is bytes:
                     self._began = 0.0
                     duplex.push(event)
-                    if duplex.is_full() and duplex.state == OPEN:
+                    self._left_of_turn -= 1
+                    if duplex.state == OPEN and (self._left_of_turn <= 0 or duplex.is_full()):
                         self._is_paused = True
                         self.carrier.set_reading(False)
+                        if self._left_of_turn <= 0:
+                            self.carrier.come_back()
                         break
                 elif event is NEED_DATA:
                     if self._is_paused:
@@ -393,6 +410,9 @@ class Voice(Speaker):
 
     def expired(self, now: float) -> None:
         self._socket.expired(now)
+
+    def go_on(self) -> None:
+        self._socket.go_on()
 
     def lost(self) -> None:
         self._socket.lost()

@@ -309,12 +309,12 @@ def a_child() -> Iterator[int]:
     process.wait()
 
 
-#: What no zygote of ours says: everybody, nobody, init, ourselves, no number of a process, itself.
+#: What no zygote of ours says.
 FOREIGN = [-1, 0, 1, os.getpid(), 2**31 + 7, 2**70, 1001]
 
 
 @pytest.mark.threat("G-108", sent="a zygote that names a foreign process as its worker", verdict="not believed, ended")
-@pytest.mark.parametrize("pid", FOREIGN)
+@pytest.mark.parametrize("pid", FOREIGN, ids=["all", "none", "init", "ourselves", "too large", "absurd", "itself"])
 def test_a_process_that_is_no_child_of_ours_is_not_taken_for_a_worker(stage: Stage, pid: int) -> None:
     """The application runs in a zygote, maybe as a lesser user: a supervisor would signal whatever it names."""
     stage.tend(0.0)

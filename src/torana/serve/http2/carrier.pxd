@@ -8,6 +8,7 @@ cdef class StreamCarrier(Carrier):
     cdef public Speaker speaker
     cdef bint _is_reading
     cdef bint _is_begun
+    cdef bint _is_called_back
     cdef list _kept
     cdef bint _is_over
     cdef bint _is_told

@@ -25,6 +25,8 @@ class StreamCarrier(Carrier):
         self._is_reading = True
         #: What came before the upgrade was handed on.
         self._is_begun = False
+        #: The speaker wants to go on in the loop's next turn.
+        self._is_called_back = False
         #: Came while nobody read.
         self._kept: list[bytes] = []
         #: The speaker hears no more.
@@ -50,6 +52,10 @@ class StreamCarrier(Carrier):
 
     def hand_on(self) -> None:
         """Hand on what has come before anybody read, and an end that came behind it."""
+        if self._is_called_back:
+            self._is_called_back = False
+            if not self._is_over:
+                self.speaker.go_on()
         request = self.stream.request
         if not self._is_begun:
             self._is_begun = True
@@ -118,6 +124,11 @@ class StreamCarrier(Carrier):
         self._is_reading = is_reading
         if is_reading and (self._kept or self.stream.unacknowledged):
             # Not at once: the speaker is in the midst of something.
+            self.stream.session.post(self.stream)
+
+    def come_back(self) -> None:
+        if not self._is_called_back:
+            self._is_called_back = True
             self.stream.session.post(self.stream)
 
     def set_deadline(self, at: float) -> None:

@@ -126,7 +126,8 @@ class Session(Watched):
         posted = self._posted
         self.is_busy = True
         try:
-            while posted:
+            # Whoever posts meanwhile has woken us again, for a later turn.
+            for _ in range(len(posted)):
                 stream = posted.popleft()
                 stream.replay()
         finally:
