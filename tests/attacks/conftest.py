@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.apps.conftest import Loopback, loopback
-from tests.attacks.siege import Outcome
+from tests.attacks.siege import KEPT_MIB, Outcome
 
 __all__ = ["loopback"]
 
@@ -61,6 +61,7 @@ class Book:
         assert outcome.cpu_percent <= cpu_percent, f"more than {cpu_percent} %: {said}"
         assert outcome.log_bytes <= log_bytes, f"more than {log_bytes} bytes of log: {said}"
         assert outcome.descriptors[2] <= outcome.descriptors[0], said
+        assert outcome.after_mib <= outcome.before_mib + KEPT_MIB, f"memory is not given back: {said}"
 
 
 @pytest.fixture(scope="session")

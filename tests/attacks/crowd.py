@@ -29,6 +29,9 @@ _SOURCES = 8
 _BIND_ADDRESS_NO_PORT = 24
 #: How long plans may take until every client has had its connection.
 _READY_S = 8.0
+#: So many leave at a time, and so long after the others. Who wants to leave in a storm makes that his move.
+_LEAVING = 20
+_LEAVING_S = 0.005
 #: Connections begun before anybody else gets a turn.
 _BATCH = 128
 PIECE_BYTES = 256 * 1024
@@ -265,10 +268,12 @@ class Crowd:
             client.writable()
 
     def close(self) -> None:
-        """All connections at once, and what became of them."""
+        """All connections, no quicker than they came; and what became of them."""
         for group in self.groups:
             group.count["held at the end"] = sum(one.is_connected and one.sock is not None for one in group.clients)
-        for client in list(self._by_fd.values()):
+        for number, client in enumerate(list(self._by_fd.values())):
+            if number % _LEAVING == 0:
+                time.sleep(_LEAVING_S)
             self.forget(client)
 
 

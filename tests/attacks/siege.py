@@ -34,6 +34,8 @@ _PATIENCE_S = 10.0
 #: How long the worker may take to give back what it held, once its attackers are gone.
 _SETTLED_S = 15.0
 _SAMPLE_S = 0.05
+#: Pages that hold a little of something may remain.
+KEPT_MIB = 32
 _MIB = 1024 * 1024
 #: Attackers are niced: they have computers of their own.
 _NICE = 10
@@ -251,12 +253,13 @@ def attacked(server: Server, attack: str, clients: int, tls: ssl.SSLContext | No
 
 
 def _settled(server: Server, before: Vitals) -> Vitals:
-    """When descriptors are as many as before, or that has taken too long."""
+    """When descriptors and memory are about what they were before, or that has taken too long."""
     end = time.monotonic() + _SETTLED_S
     while True:
         assert server.process.poll() is None, f"the worker ended:\n{server.log[-4000:]}"
         now = Vitals.of(server.pid)
-        if now.descriptors <= before.descriptors or time.monotonic() > end:
+        is_small = now.resident_bytes <= before.resident_bytes + KEPT_MIB * _MIB
+        if (now.descriptors <= before.descriptors and is_small) or time.monotonic() > end:
             return now
         time.sleep(0.1)
 

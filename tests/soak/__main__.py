@@ -28,11 +28,15 @@ def main(words: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=6)
     parser.add_argument("--publish", type=Path, help="where page, plot and results go if everything was held")
     parser.add_argument("--no-plot", action="store_true")
+    parser.add_argument("--record", type=Path, help="judge and draw this record of an earlier run instead")
     given = parser.parse_args(words)
     given.out.mkdir(parents=True, exist_ok=True)
-    plan = Plan(given.minutes, given.out.resolve(), given.rate, given.seed)
-    record = asyncio.run(Run(plan, lambda text: print(text, flush=True)).make())
-    (given.out / "record.json").write_text(json.dumps(record))
+    if given.record is not None:
+        record = json.loads(given.record.read_text())
+    else:
+        plan = Plan(given.minutes, given.out.resolve(), given.rate, given.seed)
+        record = asyncio.run(Run(plan, lambda text: print(text, flush=True)).make())
+        (given.out / "record.json").write_text(json.dumps(record))
     results = summarise(record, judge(record))
     (given.out / "reliability.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
     (given.out / "reliability.md").write_text(page(results))

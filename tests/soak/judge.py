@@ -49,8 +49,8 @@ RULES = {
         ),
         Rule(
             "blocks in use at rest",
-            "after the load at most 1,000 more than at the rest after the warm-up (sys.getallocatedblocks)",
-            "The same for Python's own allocator, objects or not; a leak of one in 100 requests is more in 30 minutes.",
+            "after the load at most 2,000 more than at the rest after the warm-up (sys.getallocatedblocks)",
+            "The same for Python's own allocator, objects or not; a leak of one in 40 requests is more in 30 minutes.",
         ),
         Rule(
             "descriptors under load",
@@ -179,7 +179,7 @@ def _objects(objects: dict[str, dict[str, list[float]]], spans: dict[str, Span])
         if pair := _rests(series["t"], series["heap"], spans):
             yield _grown("memory in use at rest", subject, pair, 0, 256 << 10, "bytes")
         if pair := _rests(series["t"], series["blocks"], spans):
-            yield _grown("blocks in use at rest", subject, pair, 0, 1000)
+            yield _grown("blocks in use at rest", subject, pair, 0, 2000)
         if pair := _rests(series["t"], series["tasks"], spans):
             yield _grown("tasks at rest", subject, pair, 0, 0)
 

@@ -85,7 +85,7 @@ def leak_bytes(record: Record) -> None:
 
 
 def leak_blocks(record: Record) -> None:
-    record["objects"][WORKER]["blocks"][-1] = 1.5e5 + 2000
+    record["objects"][WORKER]["blocks"][-1] = 1.5e5 + 2100
 
 
 def leak_a_descriptor(record: Record) -> None:

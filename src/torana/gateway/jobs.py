@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from queue import Empty
+from time import monotonic
 from typing import Any
 
 from torana.base.burst import Burst
@@ -73,7 +73,7 @@ class JobQueue:
     def _keep(self, place: Place, item: Any) -> None:
         burst = place.burst
         see_to = self.see_to
-        now = time.monotonic()
+        now = monotonic()
         if not burst.takes(now) or not self._jobs or see_to is None:
             let_leave(burst)
             _leave(item)

@@ -79,6 +79,8 @@ class Poller:
         self._loop = loop
         self._open()
         self._timer = loop.call_later(self.tick_s, self._sweep)
+        for _ in range(len(self._woken)):
+            loop.call_soon(self._run_woken)
 
     def detach(self) -> None:
         """Stop serving; descriptors still watched are forgotten, not closed."""
@@ -189,9 +191,9 @@ class Poller:
                     self._report(watched, error)
 
     def _run_woken(self) -> None:
+        # One of them: each has a call of its own, so that whoever wakes himself again waits until others had their turn.
         self.clock.refresh()
-        # Whoever is added meanwhile has a turn of his own coming: others go first.
-        for _ in range(len(self._woken)):
+        if self._woken:
             watched = self._woken.popleft()
             try:
                 watched.woken()

@@ -23,6 +23,7 @@ from torana.serve.doors import Doors
 from torana.serve.drain import delay, drain, retire
 from torana.serve.health import HealthGateway
 from torana.serve.ledger import Ledger
+from torana.serve.pages import Pages
 from torana.serve.site import Site
 from torana.serve.warm_up import warm_up
 
@@ -103,6 +104,7 @@ class Server:
         self._tls_looked = 0.0
         self.cap = connection_cap(serve.bounds.connections)
         self.crowd = Crowd(self.cap)
+        self._pages = Pages()
         self.site: Site | None = None
         #: Another has taken this server's place: it accepts nobody, finishes what it has, and ends.
         self.is_retiring = False
@@ -355,6 +357,7 @@ class Server:
         ledger = None if site is None else site.ledger
         if site is not None:
             site.memory.look(now)
+            self._pages.look(len(self.crowd), site.memory.held)
         if site is not None and ledger is not None:
             ledger.beat()
             ledger.note(self._gateway.waiting(), len(self.crowd), site.memory.held)

@@ -219,6 +219,47 @@ def test_next_request_that_comes_with_the_answer(spies: Any) -> None:
     assert len(spies["connected"]) <= 2
 
 
+def test_request_behind_one_by_bytes_waits_for_its_end(spies: Any) -> None:
+    """aiohttp's own task has yet to decide whether the connection goes on."""
+
+    async def play(site: Site) -> None:
+        first = site.ask(method="POST", body=b"x")
+        second: list[Exchange] = []
+        first.way.ended = lambda: second.append(site.ask(b"/2"))  # type: ignore[method-assign]
+        assert await first.answer() == (200, b"POST / b'x'")
+        await site.turned()
+        assert await second[0].answer() == (200, b"GET /2 b''")
+        await site.turned()
+        assert await site.ask(b"/3").answer() == (200, b"GET /3 b''")
+
+    run(hello, play)
+    assert len(spies["written"]) == 2 and len(spies["connected"]) == 1
+
+
+def test_connection_that_is_to_end_ends_with_the_handler(spies: Any) -> None:
+    gate: list[asyncio.Event] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        answer = web.Response(text="last")
+        answer.force_close()
+        await answer.prepare(request)
+        await answer.write_eof()
+        await gate[0].wait()
+        return answer
+
+    async def play(site: Site) -> None:
+        gate.append(asyncio.Event())
+        assert await site.ask().answer() == (200, b"last")
+        await site.turned()
+        (protocol,) = spies["connected"]
+        assert protocol.transport is not None
+        gate[0].set()
+        await site.turned()
+        assert protocol.transport is None and site.gateway.running() == 0
+
+    run(handler, play)
+
+
 def test_handler_at_work_behind_its_answer_keeps_its_connection(spies: Any) -> None:
     gate: list[asyncio.Event] = []
 
@@ -421,6 +462,24 @@ def test_client_that_goes_away_cancels_only_when_the_application_says_so(is_canc
             handler.gate.set()
             await site.turned()
             assert (handler.said, site.gateway.running()) == ("cancelled" if is_cancelled else "ended", 0)
+
+    asyncio.run(main())
+
+
+def test_client_that_goes_away_after_a_request_of_the_other_kind() -> None:
+    async def main() -> None:
+        handler = Gone()
+
+        async def handle(request: web.Request) -> web.Response:
+            return await (hello if request.path == "/hello" else handler)(request)
+
+        async with Site(handle, {"handler_cancellation": True}) as site:
+            for path, body in ((b"/hello", b""), (b"/", b"by bytes")):
+                exchange = site.ask(path, "POST", body=body)
+                await site.turned()
+            exchange.request.lose()
+            await site.turned()
+            assert (handler.said, site.gateway.running()) == ("cancelled", 0)
 
     asyncio.run(main())
 
