@@ -47,10 +47,15 @@ def _pieces() -> dict[str, tuple[str, bytes, bytes]]:
 PIECES = _pieces()
 
 
-def _marked(verdict: str) -> list[object]:
+#: Nothing is wrong with these but that they are many: what twenty clients ask for together is load, and no attack.
+_WORK = frozenset({"small requests that are answered, and none of the answers read"})
+
+
+def _marked(verdict: str, without: frozenset[str] = frozenset()) -> list[object]:
     return [
         pytest.param(name, marks=pytest.mark.threat(threat, sent=name, verdict=verdict))
         for name, (threat, _, _) in PIECES.items()
+        if name not in without
     ]
 
 
@@ -68,7 +73,9 @@ def test_one_client(name: str, attack_s: float, book: Book) -> None:
     book.judge(outcome, growth_mib=_CONNECTION_MIB + SPARE_MIB, cpu_percent=25)
 
 
-@pytest.mark.parametrize("name", _marked("twenty clients without pause: every request of the healthy client in 100 ms"))
+@pytest.mark.parametrize(
+    "name", _marked("twenty clients without pause: every request of the healthy client in 100 ms", _WORK)
+)
 def test_twenty_clients(name: str, attack_s: float, book: Book) -> None:
     _, first, piece = PIECES[name]
     words = {"opening": (_BEGIN + first + piece).decode("latin-1")}

@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import ssl
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -256,6 +257,41 @@ async def test_many_small_messages_leave_turns_to_others() -> None:
         await until(lambda: len(heard) == 9000)
         await talker.send(text("and the next"))
         await until(lambda: heard[-1] == 12)
+
+
+@pytest.mark.threat(
+    "G-062",
+    sent="15 MiB of zeros in 15 KiB, by ten clients at once",
+    verdict="inflated in turns: a request that comes meanwhile is answered first",
+)
+@in_loop
+async def test_messages_that_unfold_leave_turns_to_others() -> None:
+    heard: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"%d" % len(heard)})
+            return
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            heard.append(len(message["bytes"]))
+
+    size = 15 * 1024 * 1024
+    stream = zlib.compressobj(9, zlib.DEFLATED, -15)
+    packed = stream.compress(bytes(size)) + stream.flush(zlib.Z_SYNC_FLUSH)[:-4]
+    async with contextlib.AsyncExitStack() as stack:
+        server = await stack.enter_async_context(serving(app))
+        talkers = [await stack.enter_async_context(await server.connect()) for _ in range(10)]
+        other = await stack.enter_async_context(await server.connect())
+        for talker in talkers:
+            await upgraded(talker, b"Sec-WebSocket-Extensions: permessage-deflate")
+        for talker in talkers:
+            await talker.send(frame(BINARY, packed, first=0xC0))
+        answer = await other.ask(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+        assert answer.body == b"0"
+        await until(lambda: heard == [size] * 10)
 
 
 @in_loop

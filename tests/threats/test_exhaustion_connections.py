@@ -67,8 +67,10 @@ def test_the_longest_waiting_give_way(small_stage: Stage, said: bytes) -> None:
     with _held(small_stage, 1, said) as first:
         # Those that come in one batch are of one age.
         small_stage.fence()
-        with _held(small_stage, _CAP - 1, said) as others:
-            _displace(small_stage, [*first, *others], is_answered=said.endswith(b"\r\n\r\n"))
+        with _held(small_stage, _CAP - 2, said) as others:
+            small_stage.fence()
+            with _held(small_stage, 1, said) as last:
+                _displace(small_stage, [*first, *others, *last], is_answered=said.endswith(b"\r\n\r\n"))
 
 
 def _displace(stage: Stage, connections: list[Connection], *, is_answered: bool) -> None:

@@ -191,7 +191,7 @@ class Poller:
                     self._report(watched, error)
 
     def _run_woken(self) -> None:
-        # One of them: each has a call of its own, so that whoever wakes himself again waits until others had their turn.
+        # One of them: each has a call of its own, so that whoever wakes himself again waits for the turns of others.
         self.clock.refresh()
         if self._woken:
             watched = self._woken.popleft()

@@ -16,7 +16,7 @@ from torana.exchange.states import CLOSED, OPEN
 from torana.serve import timeouts
 from torana.serve.memory import TOO_MUCH
 from torana.wire.events import NEED_DATA
-from torana.wire.websocket.connection import PONG, Closed, WebSocketConnection
+from torana.wire.websocket.connection import BUSY, PONG, Closed, WebSocketConnection
 from torana.wire.websocket.handshake import answer
 
 if TYPE_CHECKING:
@@ -263,6 +263,12 @@ class WebSocket(Link):
                 elif kind is Closed:
                     self._close_received(event)
                     return
+                elif event is BUSY:
+                    self._is_paused = True
+                    self._left_of_turn = 0
+                    self.carrier.set_reading(False)
+                    self.carrier.come_back()
+                    break
                 elif event is not PONG:
                     # Over, and nothing more to be had.
                     return

@@ -8,7 +8,7 @@ import zlib
 from tests.fuzz.shapes.websocket import grow
 from tests.fuzz.target import Target, Verdict, cuts
 from torana.wire.events import CLOSED, NEED_DATA
-from torana.wire.websocket.connection import PONG, Closed, WebSocketConnection
+from torana.wire.websocket.connection import BUSY, PONG, Closed, WebSocketConnection
 from torana.wire.websocket.extensions import Deflate
 from torana.wire.websocket.limits import Limits
 
@@ -36,6 +36,8 @@ def _read(pieces: list[bytes], message_bytes: int, deflate: Deflate | None) -> t
         while (event := connection.next()) is not NEED_DATA and event is not CLOSED:
             if isinstance(event, Closed):
                 events.append((event.code, event.reason, event.is_failure, event.setting))
+            elif event is BUSY:
+                continue
             elif event is PONG:
                 events.append("pong")
             elif isinstance(event, str):

@@ -303,6 +303,26 @@ def test_a_connection_opened_byte_by_byte_holds_all_back() -> None:
     assert len(wire.client.bodies[1]) == 66_000
 
 
+def test_streams_together_have_enough_before_each_of_them_has() -> None:
+    """G-049: a hundred answers behind closed windows hold little more than a few."""
+    wire = Wire()
+    wire.send(settings((4, 0)), b"".join(headers(number) for number in range(1, 201, 2)))
+    held = 0
+    for number in range(1, 201, 2):
+        stream = wire.streams[number]
+        wire.server.send_head(stream, 200, [], -1, b"", False, b"", [])
+        while not stream.is_full:
+            wire.server.send_data(stream, bytes(16_384), False)
+            held += 16_384
+    assert held < 3 * 1024 * 1024
+    # Each goes on when its window is opened.
+    for number in range(1, 201, 2):
+        wire.send(update(number, 65_535))
+    wire.send(update(0, 2**30))
+    wire.read()
+    assert {f"Drained {number}" for number in range(1, 201, 2)} <= set(names(wire.take()))
+
+
 def test_a_full_queue_says_so_and_says_when_it_is_not() -> None:
     wire = Wire()
     wire.send(headers(1), settings(flags=ACK))

@@ -26,7 +26,7 @@ from tests.unit.wire.websocket_driver import (
     server_frames,
 )
 from torana.wire.events import NEED_DATA
-from torana.wire.websocket.connection import WebSocketConnection
+from torana.wire.websocket.connection import BUSY, WebSocketConnection
 from torana.wire.websocket.deflate import Deflater, Inflater
 from torana.wire.websocket.extensions import Deflate
 from torana.wire.websocket.limits import Limits
@@ -138,6 +138,22 @@ def test_a_bomb_is_stopped_at_the_limit(cut: int) -> None:
     most = peak(lambda: outcomes.append(drive(pieces, Limits(message_bytes=limit), Deflate())))
     assert outcomes[0].closed == (1009, "large-message", True, "ws_max_size")
     assert most <= limit + MIB
+
+
+# G-062
+@pytest.mark.parametrize("cut", [1 << 30, 1000])
+def test_what_unfolds_does_so_in_turns(cut: int) -> None:
+    data = frame(BINARY, zeros(8 * MIB), bits=COMPRESSED) + frame(TEXT, b"next")
+    connection = WebSocketConnection(Limits(), Deflate())
+    events = []
+    for at in range(0, len(data), cut):
+        connection.receive(data[at : at + cut], 1.0)
+        while (event := connection.next()) is not NEED_DATA:
+            events.append(event)
+            # What is inflated without a break is not much more than 1 MiB.
+            assert event is not BUSY or connection.held() < len(events) * 4 * MIB
+    assert events.count(BUSY) >= 4
+    assert [event for event in events if event is not BUSY] == [bytes(8 * MIB), "next"]
 
 
 # G-062

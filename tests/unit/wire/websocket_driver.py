@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from torana.wire.events import CLOSED, NEED_DATA
-from torana.wire.websocket.connection import PONG, Closed, WebSocketConnection
+from torana.wire.websocket.connection import BUSY, PONG, Closed, WebSocketConnection
 from torana.wire.websocket.extensions import Deflate
 from torana.wire.websocket.limits import Limits
 
@@ -78,6 +78,8 @@ def pump(connection: WebSocketConnection, outcome: Outcome) -> None:
         outcome.mark = event
         if event is NEED_DATA or event is CLOSED:
             return
+        if event is BUSY:
+            continue
         assert outcome.closed is None, "an event after the end"
         if isinstance(event, Closed):
             outcome.closed = (event.code, event.reason, event.is_failure, event.setting)

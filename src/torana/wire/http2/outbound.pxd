@@ -13,6 +13,7 @@ from torana.wire.http2.windows cimport FIRST_WINDOW
 
 cdef long long _NO_BODY
 cdef Py_ssize_t _MOST_DIRECT
+cdef Py_ssize_t _MOST_QUEUED
 cdef double _CRUMB_PAUSE_S
 cdef list _LENGTHS
 cdef object _OF_CONNECTIONS

@@ -40,6 +40,8 @@ _NO_BODY = -2
 _MOST_DIRECT = 64 * 1024
 #: With more than this in the output, reading should pause.
 _MOST_WAITING = 256 * 1024
+#: With more than this in all its streams, each of them has enough (threat G-049).
+_MOST_QUEUED = 1024 * 1024
 #: A piece held back because it was too small is looked at again after this time.
 _CRUMB_PAUSE_S = 0.1
 _LENGTHS = [b"%d" % length for length in range(2048)]
@@ -177,6 +179,8 @@ class Outbound(Roster):
                 data = bytes(data)
             stream.push(data)
             self._waiting += size
+            if self._waiting > _MOST_QUEUED:
+                stream.is_full = True
             self._enqueue(stream)
         return 0
 

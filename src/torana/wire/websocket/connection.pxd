@@ -10,6 +10,9 @@ from torana.wire.websocket.states cimport (
     OP_PING, OP_PONG, OP_TEXT, OPEN, OVER, after, can_send, complaint, is_close_code, judge, message_after,
 )
 
+cdef Py_ssize_t _STEP_BYTES
+cdef Py_ssize_t _MUCH_BYTES
+
 @cython.final
 cdef class Closed:
     cdef readonly int code
@@ -38,6 +41,7 @@ cdef class WebSocketConnection:
     cdef bint _is_compressed
     cdef long long _wire_bytes
     cdef Message _message
+    cdef Py_ssize_t _turn_at
 
     cdef double _now
     cdef bytes _pong
@@ -55,7 +59,7 @@ cdef class WebSocketConnection:
     @cython.locals(room=cython.longlong, is_compressed=bint)
     cdef bint _is_too_large(self, long long size, int first) except -1
     cdef object _begin_frame(self, int first, long long size, unsigned int key)
-    @cython.locals(count=Py_ssize_t, start=Py_ssize_t)
+    @cython.locals(count=Py_ssize_t, start=Py_ssize_t, message=Message)
     cdef object _payload(self)
     @cython.locals(message=Message)
     cdef object _take(self, Py_ssize_t start, Py_ssize_t end)

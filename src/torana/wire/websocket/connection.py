@@ -46,6 +46,13 @@ if TYPE_CHECKING:
 
 #: A pong has arrived: the client lives.
 PONG = Mark("PONG")
+#: Much was inflated, and more is to come: others may want a turn before ``next`` is asked again (threat G-062).
+BUSY = Mark("BUSY")
+
+#: Compressed bytes that are looked at in one step; they may become a thousand times as many.
+_STEP_BYTES = 1024
+#: Inflated bytes after which it is time for others.
+_MUCH_BYTES = 1024 * 1024
 
 
 class Closed:
@@ -92,6 +99,8 @@ class WebSocketConnection:
         self._is_compressed = False
         self._wire_bytes = 0
         self._message: Message | None = None
+        # Its size when others had a turn.
+        self._turn_at = 0
 
         self._now = 0.0
         self._pong: bytes | None = None
@@ -117,7 +126,7 @@ class WebSocketConnection:
             self._later += data
 
     def next(self) -> Any:
-        """The next event: a message (``str`` or ``bytes``), ``Closed``, PONG; else NEED_DATA, or CLOSED at the end."""
+        """The next event: a message (``str`` or ``bytes``), ``Closed``, PONG or BUSY; else NEED_DATA, CLOSED at the end."""
         while self.state != OVER:
             event = self._payload() if self._is_in_frame else self._frame()
             if event is not None:
@@ -212,6 +221,7 @@ class WebSocketConnection:
         if self._reading == BETWEEN:
             self._is_compressed = (first & COMPRESSED) != 0
             self._wire_bytes = 0
+            self._turn_at = 0
             self._budget.begin_message()
             if self.state == OPEN:
                 self._message = Message((first & 0x0F) == OP_TEXT, self._message_bytes + 1)
@@ -232,6 +242,8 @@ class WebSocketConnection:
         count = len(self._data) - self._position
         if count > self._left:
             count = self._left
+        if self._is_compressed and count > _STEP_BYTES:
+            count = _STEP_BYTES
         if count:
             start = self._position
             self._position += count
@@ -239,8 +251,13 @@ class WebSocketConnection:
             problem = self._take(start, start + count)
             if problem is not None:
                 return problem
+            message = self._message
+            if self._is_compressed and message is not None and message.size - self._turn_at >= _MUCH_BYTES:
+                self._turn_at = message.size
+                return BUSY
         if self._left:
-            return self._need_data()
+            # Not all that is there was looked at, if it is compressed.
+            return self._need_data() if self._position == len(self._data) else None
         self._is_in_frame = False
         return self._finish() if self._is_final else None
 
