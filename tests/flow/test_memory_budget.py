@@ -561,6 +561,7 @@ async def _http2(stack: contextlib.AsyncExitStack, server: Serving, size: int) -
     return finish
 
 
+@pytest.mark.threat("G-098", sent="bodies that go to a full disk", verdict="507 for each, small ones pass")
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
 @in_loop
 async def test_a_full_disk_fails_one_request_and_not_the_worker() -> None:

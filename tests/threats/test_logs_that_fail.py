@@ -28,6 +28,7 @@ def _fifo(folder: Path) -> Path:
 
 def _served(server: Server) -> None:
     with Bystander(server.address) as bystander:
+        bystander.begin()
         until(lambda: len(bystander.latencies_s) + len(bystander.failures) >= REQUESTS, "answers")
     assert not bystander.failures, bystander.failures[:3]
     assert server.process.poll() is None
@@ -83,6 +84,7 @@ def test_rotation_loses_nothing(tmp_path: Path) -> None:
     flags = ("--access-log-file", str(log))
     with running("tests.threats.sites.asgi_site:app", *flags, app_dir=REPOSITORY, environment=known) as server:
         with Bystander(server.address) as bystander:
+            bystander.begin()
             for turn in range(10):
                 count = len(bystander.latencies_s)
                 until(lambda count=count: len(bystander.latencies_s) > count + 3, "answers")  # type: ignore[misc]

@@ -30,7 +30,7 @@ FIRST_SYSTEMD_FD = 3
 #: not read it shall have room for that much.
 _UNSENT_BYTES = 128 * 1024
 _LEAST_UNSENT_BYTES = 16 * 1024
-_READERLESS = 16 * 1024
+_READERLESS = 32 * 1024
 
 #: A connection that died in the queue, or an error of the network that accept(2) passes on: try the next one.
 _PASSING = frozenset(

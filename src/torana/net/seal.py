@@ -18,6 +18,8 @@ _WANT_READ = ssl.SSLWantReadError
 _RECORD_BYTES = 16 * 1024
 #: Sealed bytes handed over at once: the memory that OpenSSL keeps for the next ones is no larger.
 _FED_BYTES = 16 * 1024
+#: The same on the way out: a piece of 16 KiB with its framing needs two records.
+_TAKEN_BYTES = 32 * 1024
 #: How many bytes of records may come that carry no plain text, and how many more each byte of plain text allows. A
 #: record of one byte pays for itself.
 _WASTE_BYTES = 32 * 1024
@@ -112,13 +114,23 @@ class Seal:
         if size <= _RECORD_BYTES:
             self._write(data)
             return self._outgoing.read()
+        view = memoryview(data)
+        if size <= _TAKEN_BYTES:
+            self._write_records(view, size)
+            return self._outgoing.read()
         parts = []
         at = 0
-        view = memoryview(data)
+        while at < size:
+            end = min(size, at + _TAKEN_BYTES)
+            self._write_records(view[at:end], end - at)
+            parts.append(self._outgoing.read())
+            at = end
+        return b"".join(parts)
+
+    def _write_records(self, view: memoryview, size: int) -> None:
+        at = 0
         while at < size:
             at += self._write(view[at : at + _RECORD_BYTES])
-            parts.append(self._outgoing.read())
-        return b"".join(parts)
 
     def has_word(self) -> bool:
         """Whether TLS itself has something to say: its part of the handshake, an alert, new keys."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 _CROWD = 1000
 _HELD_BYTES = 64 * 1024 * 1024
 #: A crowd has left when only this share of it is there.
-_LEFT = 4
+_LEFT = 16
 
 
 class Pages:

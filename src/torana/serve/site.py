@@ -38,8 +38,11 @@ class Site:
         self.refusals = Refusals()
         #: Which pages may open WebSockets.
         self.origins = Origins(options.identity.websocket_origins)
+        bounds = options.bounds
+        # The largest body that is allowed has to fit.
+        spool_bytes = max(bounds.spool_disk_bytes, bounds.body_bytes) if bounds.spool_disk_bytes else 0
         #: What is held for all clients together.
-        self.memory = Memory(options.bounds.memory_bytes, options.bounds.spool_disk_bytes)
+        self.memory = Memory(bounds.memory_bytes, spool_bytes)
         self.access_log: Any = log
         #: Complete field lines added to each response that does not have the field.
         self.default_lines = _default_lines(options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import socket
 import stat
 import sys
@@ -14,7 +15,7 @@ import pytest
 
 from torana.base.errors import BindError, ConfigError
 from torana.net.address import Address, Kind
-from torana.net.listener import Listener, Queue, backlog_warning, client_of, open_listeners, systemd_fds
+from torana.net.listener import Listener, Queue, backlog_warning, client_of, open_listeners, systemd_fds, unsent_bytes
 from torana.net.options import ListenOptions, TlsOptions
 
 Open = Callable[..., list[Listener]]
@@ -445,3 +446,20 @@ def test_the_queue_is_counted(opening: Open, tmp_path: Path) -> None:
     (unix,) = opening(f"unix:{tmp_path}/web.sock")
     with connect(unix):
         assert unix.waiting() == 0
+
+
+@pytest.mark.parametrize(
+    ("pages", "most"), [(1 << 30, 128 * 1024), (4, 16 * 1024), (64 * 1024 * 32 * 1024 // resource.getpagesize(), 65536)]
+)
+def test_what_the_kernel_holds_for_a_client_depends_on_its_memory(pages: int, most: int) -> None:
+    assert unsent_bytes(pages) == most
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="has no such option")
+def test_accepted_sockets_inherit_what_the_kernel_may_hold(opening: Open) -> None:
+    (listener,) = opening("127.0.0.1:0")
+    with connect(listener):
+        ((sock, _),), _ = listener.accept_batch(1)
+        with sock:
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) == unsent_bytes()
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -143,7 +143,8 @@ LIMITS = table(
     Setting(
         "limit_spool_disk",
         size(),
-        "Request bodies that a worker may have in temporary files, all together; beyond it 503.",
+        "Request bodies that a worker may have in temporary files, all together (at least one of "
+        "limit_body); beyond it 503.",
         fills="serve.bounds.spool_disk_bytes",
     ),
     Setting("limit_body", size(), "Largest request body.", fills="serve.bounds.body_bytes"),

@@ -51,6 +51,7 @@ cdef class WebSocketConnection:
     cpdef object next(self)
     cpdef bint is_unfinished(self) except -1
     cpdef Py_ssize_t held(self) except -1
+    cpdef abandon(self)
     @cython.locals(
         raw="const unsigned char*", start=Py_ssize_t, available=Py_ssize_t, first=cython.int, second=cython.int,
         verdict=cython.int, size=cython.longlong, head=cython.int, i=Py_ssize_t, key=cython.uint,

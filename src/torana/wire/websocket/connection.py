@@ -49,10 +49,9 @@ PONG = Mark("PONG")
 #: Much was inflated, and more is to come: others may want a turn before ``next`` is asked again (threat G-062).
 BUSY = Mark("BUSY")
 
-#: Compressed bytes that are looked at in one step; they may become a thousand times as many.
-_STEP_BYTES = 1024
-#: Inflated bytes after which it is time for others.
-_MUCH_BYTES = 1024 * 1024
+#: Compressed bytes of one step, which may become a thousand times as many, and inflated ones until others have a turn.
+_STEP_BYTES = 512
+_MUCH_BYTES = 256 * 1024
 
 
 class Closed:
@@ -99,8 +98,7 @@ class WebSocketConnection:
         self._is_compressed = False
         self._wire_bytes = 0
         self._message: Message | None = None
-        # Its size when others had a turn.
-        self._turn_at = 0
+        self._turn_at = 0  # its size when others had a turn
 
         self._now = 0.0
         self._pong: bytes | None = None
@@ -126,7 +124,7 @@ class WebSocketConnection:
             self._later += data
 
     def next(self) -> Any:
-        """The next event: a message (``str`` or ``bytes``), ``Closed``, PONG or BUSY; else NEED_DATA, CLOSED at the end."""
+        """The next event: a message (``str``, ``bytes``), ``Closed``, PONG, BUSY; else NEED_DATA, CLOSED at the end."""
         while self.state != OVER:
             event = self._payload() if self._is_in_frame else self._frame()
             if event is not None:
@@ -256,7 +254,6 @@ class WebSocketConnection:
                 self._turn_at = message.size
                 return BUSY
         if self._left:
-            # Not all that is there was looked at, if it is compressed.
             return self._need_data() if self._position == len(self._data) else None
         self._is_in_frame = False
         return self._finish() if self._is_final else None
@@ -358,6 +355,11 @@ class WebSocketConnection:
             self._data = b""
             self._position = 0
         return NEED_DATA
+
+    def abandon(self) -> None:
+        """The client is lost, or was told all there is to say: nothing is held for it, ``next`` gives CLOSED."""
+        self.state = after(self.state, FAILED)
+        self._release()
 
     def _release(self) -> int:
         """Nothing more is read or written: let go of all that was held."""
