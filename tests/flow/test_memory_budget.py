@@ -511,7 +511,7 @@ async def test_cookies_that_grow_when_joined_count() -> None:
 async def test_spools_have_a_bound_on_disk(version: str) -> None:
     """Who does not fit is told to come again; the others are not touched, and there is room when they are done."""
     size = 100_000
-    bounds = {"spool_disk_bytes": 250_000}
+    bounds = {"spool_disk_bytes": 250_000, "body_bytes": 250_000}
     with logged() as log:
         options = {"bounds": bounds, "gateway": {"spool_bytes": 1000}}
         async with budget(wsgi, "wsgi", limit=64 * MIB, **options) as (server, account):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import ssl
+import tracemalloc
 import zlib
 from pathlib import Path
 from typing import Any
@@ -257,6 +259,34 @@ async def test_many_small_messages_leave_turns_to_others() -> None:
         await until(lambda: len(heard) == 9000)
         await talker.send(text("and the next"))
         await until(lambda: heard[-1] == 12)
+
+
+@pytest.mark.threat(
+    "G-060", sent="clients that leave in the middle of 8 MiB", verdict="all is given back at once, not in time"
+)
+@pytest.mark.parametrize("how", ["close", "reset"])
+@in_loop
+async def test_what_a_lost_client_had_sent_is_given_back_at_once(how: str) -> None:
+    size = 8 * 1024 * 1024
+    half = b"\x82\xff" + (2 * size).to_bytes(8, "big") + bytes(4 + size)
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        async with talking() as (server, talk):
+            before = tracemalloc.get_traced_memory()[0]
+            for _ in range(3):
+                client = await server.connect()
+                await upgraded(client)
+                await client.send(half)
+                await until(lambda: tracemalloc.get_traced_memory()[0] - before > size - 65536)
+                getattr(client, how)()
+                await server.settled(0)
+            await until(lambda: talk.active == 0)
+            assert tracemalloc.get_traced_memory()[0] - before < size
+    finally:
+        tracemalloc.stop()
+        gc.enable()
 
 
 @pytest.mark.threat(

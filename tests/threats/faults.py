@@ -33,7 +33,7 @@ def require_strace() -> str:
 
 
 class Failing:
-    """Attached to a process and its threads; ``injected`` is right once the block has ended."""
+    """Attached to a process and its threads."""
 
     def __init__(self, tracer: subprocess.Popen[str], lines: Path) -> None:
         self._tracer = tracer
@@ -41,7 +41,6 @@ class Failing:
         self._heard = threading.Thread(target=self._hear, daemon=True)
         self._attached = threading.Event()
         self.said = ""
-        self.injected = 0
 
     def begin(self) -> None:
         """Wait until it is attached."""
@@ -52,11 +51,14 @@ class Failing:
         assert self._tracer.poll() is None, self.said
 
     def end(self) -> None:
-        """Detach, and count."""
+        """Detach."""
         self._tracer.send_signal(signal.SIGINT)
         self._tracer.wait()
         self._heard.join()
-        self.injected = self._lines.read_text(errors="replace").count("(INJECTED)")
+
+    def count(self) -> int:
+        """How many calls have failed so far."""
+        return self._lines.read_text(errors="replace").count("(INJECTED)")
 
     def _hear(self) -> None:
         assert self._tracer.stderr is not None

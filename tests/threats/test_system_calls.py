@@ -31,8 +31,11 @@ ERRORS: dict[str, tuple[str, ...]] = {
     "newfstatat": ("EIO", "ENOMEM"),
     "lseek": ("EIO",),
     "read": ("EINTR", "EIO"),
-    "close": ("EINTR", "EIO"),
 }
+
+
+#: Until the call has failed a few times.
+_MOST_ROUNDS = 10
 
 
 class Place(NamedTuple):
@@ -74,11 +77,12 @@ def test_a_call_that_fails(place: Place, call: str, error: str) -> None:
     mark = server.mark()
     before = Vitals.of(server.pid).descriptors
     with failing(server.pid, call, error, place.folder) as failed:
-        for _ in range(2):
+        for _ in range(_MOST_ROUNDS):
             round_of_all(server, place.file)
-    assert failed.injected, f"{call} was never called"
+            if failed.count() > 1:
+                break
+    assert failed.count(), f"{call} was never called"
     assert server.process.poll() is None, server.log[-4000:]
     assert round_of_all(server, place.file) == {}
-    if call != "close":  # What strace makes fail does not happen, while Linux closes even when it says EINTR or EIO.
-        until(lambda: Vitals.of(server.pid).descriptors <= before, "its descriptors are given back")
+    until(lambda: Vitals.of(server.pid).descriptors <= before, "its descriptors are given back")
     assert len(server.log_since(mark)) < 40_000

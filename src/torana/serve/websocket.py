@@ -380,6 +380,8 @@ class WebSocket(Link):
         if share is not None:
             memory.drop(share)
         memory.done(self)
+        # Not when the garbage collector comes by: it may be a whole message.
+        self._wire.abandon()
         self.carrier.finish()
 
     def _note(self, reason: str, setting: str) -> None:

@@ -50,7 +50,7 @@ def _read(pieces: list[bytes], message_bytes: int, deflate: Deflate | None) -> t
             assert connection.held() <= sum(map(len, pieces)) + 2 * message_bytes
         answers.append(connection.take_output())
         assert not connection.has_output()
-    events.append((connection.is_closed(), connection.is_unfinished()))
+    events.append(connection.is_closed())
     return events, answers
 
 

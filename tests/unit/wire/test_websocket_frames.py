@@ -10,7 +10,6 @@ from tests.unit.wire.corpus.websocket_frames import BAD_FRAMES, GOOD_FRAMES, MOS
 from tests.unit.wire.http1_driver import cuts, single_bytes
 from tests.unit.wire.websocket_driver import (
     BINARY,
-    CONTINUATION,
     KEY,
     TEXT,
     Outcome,
@@ -102,20 +101,6 @@ def test_reading_may_pause_between_messages() -> None:
     assert [connection.next() for _ in range(300)] == [str(number) * 50 for number in range(300)]
     assert connection.next() is NEED_DATA
     assert connection.held() == 0
-    assert not connection.is_unfinished()
-
-
-def test_what_is_unfinished_is_known() -> None:
-    data = frame(TEXT, b"ab", fin=False) + frame(CONTINUATION, b"cd")
-    connection = WebSocketConnection(Limits(), None)
-    assert not connection.is_unfinished()
-    for at in range(len(data) - 1):
-        connection.receive(data[at : at + 1], 1.0)
-        assert connection.next() is NEED_DATA
-        assert connection.is_unfinished()
-    connection.receive(data[-1:], 1.0)
-    assert connection.next() == "abcd"
-    assert not connection.is_unfinished()
 
 
 @pytest.mark.parametrize("size", [*range(40), 125, 126, 1000])

@@ -49,7 +49,6 @@ cdef class WebSocketConnection:
 
     cpdef receive(self, bytes data, double now)
     cpdef object next(self)
-    cpdef bint is_unfinished(self) except -1
     cpdef Py_ssize_t held(self) except -1
     cpdef abandon(self)
     @cython.locals(

@@ -83,7 +83,6 @@ class WebSocketConnection:
         self._has_deflate = deflate is not None
         self._deflater: Deflater | None = None
         self._inflater: Inflater | None = None
-
         # What was received and not yet parsed: ``_data`` from ``_position`` on, then ``_later``.
         self._data = b""
         self._position = 0
@@ -130,10 +129,6 @@ class WebSocketConnection:
             if event is not None:
                 return event
         return CLOSED
-
-    def is_unfinished(self) -> bool:
-        """Whether part of a frame or of a message has come, but not all of it."""
-        return self._is_in_frame or self._reading != BETWEEN or self._position < len(self._data)
 
     def held(self) -> int:
         """Bytes held for the client: what is not yet parsed, and the message being read."""
