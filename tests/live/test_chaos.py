@@ -62,7 +62,9 @@ class Kills:
         if killed is None:
             return False
         began_s, gone_s = killed
-        return failure.sent_s <= gone_s + 0.1 and began_s - 0.1 <= failure.failed_s <= gone_s + NOTICED_S
+        # On a kept connection a client that had no turn meanwhile sends once more before it sees that end.
+        latest_s = gone_s + (NOTICED_S if failure.is_kept else 0.1)
+        return failure.sent_s <= latest_s and began_s - 0.1 <= failure.failed_s <= gone_s + NOTICED_S
 
 
 def make_trouble(server: Server, seconds: float, chance: random.Random) -> Kills:

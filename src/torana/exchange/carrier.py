@@ -67,8 +67,11 @@ class Carrier:
         """Have ``expired`` called once, about a second after ``at`` at the latest; 0 turns it off."""
         raise NotImplementedError
 
-    def come_back(self) -> None:
-        """Have ``go_on`` called at the loop's next turn, when others have had theirs."""
+    def come_back(self, is_long: bool) -> None:
+        """Have ``go_on`` called at the loop's next turn, when others have had theirs.
+
+        ``is_long``: what is to be done takes a while, so that not everybody should do it in the same turn.
+        """
         raise NotImplementedError
 
     def finish(self) -> None:

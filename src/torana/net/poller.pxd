@@ -26,6 +26,7 @@ cdef class Poller:
     cdef public list on_tick
     cdef list _table
     cdef object _woken
+    cdef object _last
     cdef Burst _burst
     cdef public object _loop
     cdef object _timer

@@ -68,6 +68,7 @@ class Poller:
         self.on_tick: list[Callable[[float], None]] = []
         self._table: list[Any] = [None] * 256
         self._woken: deque[Watched] = deque()
+        self._last: deque[Watched] = deque()
         self._burst = Burst()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -134,6 +135,12 @@ class Poller:
         if self._loop is not None:
             self._loop.call_soon(self._run_woken)
 
+    def last(self, watched: Watched) -> None:
+        """As ``later``, for what takes long: of all such, one a turn of the loop."""
+        self._last.append(watched)
+        if len(self._last) == 1 and self._loop is not None:
+            self._loop.call_soon(self._run_last)
+
     # Answers that leave together
 
     def keeps(self, watched: Watched) -> bool:
@@ -199,6 +206,13 @@ class Poller:
                 watched.woken()
             except Exception as error:
                 self._report(watched, error)
+
+    def _run_last(self) -> None:
+        self._woken.appendleft(self._last[0])
+        self._run_woken()
+        self._last.popleft()
+        if self._last and self._loop is not None:
+            self._loop.call_soon(self._run_last)
 
     def _sweep(self) -> None:
         # First of all the next one: whatever fails here, deadlines go on.

@@ -192,10 +192,14 @@ class Tunnel(Carrier):
     def set_reading(self, is_reading: bool) -> None:
         self.transport.set_reading(is_reading)
 
-    def come_back(self) -> None:
+    def come_back(self, is_long: bool) -> None:
         if not self._is_called_back:
             self._is_called_back = True
-            self.transport.poller.later(self.transport)
+            transport = self.transport
+            if is_long:
+                transport.poller.last(transport)
+            else:
+                transport.poller.later(transport)
 
     def set_deadline(self, at: float) -> None:
         if not self._is_finishing:

@@ -35,6 +35,7 @@ cdef class Session(Watched):
     @cython.locals(rounds=int, data=bytes, transport=Transport, wire=Wire)
     cpdef flush(self)
     cpdef post(self, object stream)
+    cpdef post_last(self, object stream)
     cpdef Py_ssize_t holding(self) except -1
     @cython.locals(transport=Transport)
     cpdef long long moved(self) except? -1

@@ -120,6 +120,11 @@ class Session(Watched):
             self._is_woken = True
             self.poller.wake(self)
 
+    def post_last(self, stream: Any) -> None:
+        """As ``post``, from the loop's own thread, for what takes long."""
+        self._posted.append(stream)
+        self.poller.last(self)
+
     def woken(self) -> None:
         # Before the look at what there is: whoever posts after it wakes us again.
         self._is_woken = False
