@@ -77,8 +77,9 @@ class Outcome:
 class Healthy:
     """The healthy client, in a thread, from ``start`` until the block ends."""
 
-    def __init__(self, address: tuple[str, int], tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, address: tuple[str, int], tls: ssl.SSLContext | None = None, renewed: int = _RENEWED) -> None:
         self._address = address
+        self._renewed = renewed
         self._tls = tls
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._ask, name="healthy", daemon=True)
@@ -116,7 +117,7 @@ class Healthy:
                 if connection is not None:
                     connection.close()
                     connection = None
-            if connection is not None and self.asked % _RENEWED == 0:
+            if connection is not None and self.asked % self._renewed == 0:
                 connection.close()
                 connection = None
             due += _PAUSE_S
@@ -213,10 +214,14 @@ def serving(site: str, *flags: str, descriptors: int = 0) -> Iterator[Server]:
 
 def besiege(
     server: Server, attack: str, *crowds: list[Plan], seconds: float, tls: ssl.SSLContext | None = None,
+    renewed: int = _RENEWED,
 ) -> Outcome:  # fmt: skip
-    """Attack for so long from when the crowds are inside, and measure."""
+    """Attack for so long from when the crowds are inside, and measure.
+
+    ``renewed``: after how many requests the healthy client comes on a new connection.
+    """
     clients = sum(plan.clients for plans in crowds for plan in plans)
-    with attacked(server, attack, clients, tls) as outcome:
+    with attacked(server, attack, clients, tls, renewed) as outcome:
         attackers = Attackers(server.address, list(crowds))
         try:
             attackers.wait_until_inside()
@@ -232,14 +237,16 @@ def besiege(
 
 
 @contextlib.contextmanager
-def attacked(server: Server, attack: str, clients: int, tls: ssl.SSLContext | None = None) -> Iterator[Outcome]:
+def attacked(
+    server: Server, attack: str, clients: int, tls: ssl.SSLContext | None = None, renewed: int = _RENEWED
+) -> Iterator[Outcome]:
     """Measure a server while the block attacks it."""
     with Healthy(server.address, tls):
         time.sleep(0.5)
     before = Vitals.of(server.pid)
     mark = server.mark()
     outcome = Outcome(attack, clients, 0.0, before_mib=before.resident_bytes / _MIB)
-    with _Gauge(server.pid) as gauge, Healthy(server.address, tls) as healthy:
+    with _Gauge(server.pid) as gauge, Healthy(server.address, tls, renewed) as healthy:
         yield outcome
         time.sleep(0.2)
     outcome.asked, outcome.answered = healthy.asked, len(healthy.latencies_s)

@@ -11,8 +11,10 @@ from collections.abc import Callable
 #: Fewer connections, or bytes held for clients, are not worth the look.
 _CROWD = 1000
 _HELD_BYTES = 64 * 1024 * 1024
-#: A crowd has left when only this share of it is there.
+#: A crowd has left when only this share of it is there, and for so many looks: one that comes and goes all the time
+#: shall not cost its work each time.
 _LEFT = 16
+_LOOKS = 5
 
 
 class Pages:
@@ -22,13 +24,19 @@ class Pages:
         self._give_back = give_back or trim
         self._connections = 0
         self._held = 0
+        self._looks = 0
 
     def look(self, connections: int, held: int) -> None:
         """So many connections there are, and so many bytes are held for them."""
         self._connections = max(self._connections, connections)
         self._held = max(self._held, held)
         has_left = self._connections >= _CROWD and connections * _LEFT <= self._connections
-        if has_left or (self._held >= _HELD_BYTES and held * _LEFT <= self._held):
+        if not has_left and (self._held < _HELD_BYTES or held * _LEFT > self._held):
+            self._looks = 0
+            return
+        self._looks += 1
+        if self._looks >= _LOOKS:
+            self._looks = 0
             self._connections = connections
             self._held = held
             self._give_back()

@@ -19,20 +19,24 @@ def given_back(*looks: tuple[int, int]) -> list[int]:
     return found
 
 
-def test_once_when_a_crowd_has_left() -> None:
-    assert given_back((10, 0), (5000, 0), (4000, 0), (1300, 0), (312, 0), (100, 0), (3, 0)) == [4]
+def test_once_when_a_crowd_has_left_for_good() -> None:
+    assert given_back((10, 0), (5000, 0), (4000, 0), (313, 0), *[(312, 0)] * 4, (100, 0), *[(3, 0)] * 9) == [8]
 
 
 def test_once_when_what_was_held_is_held_no_more() -> None:
-    assert given_back((10, 0), (10, 160), (10, 11), (10, 10), (10, 0), (10, 0)) == [3]
+    assert given_back((10, 0), (10, 160), (10, 11), *[(10, 10)] * 5, *[(10, 0)] * 9) == [7]
+
+
+def test_not_while_it_comes_and_goes() -> None:
+    assert given_back(*[(2000, 0), (0, 0), (0, 0), (0, 0), (0, 0)] * 5) == []
 
 
 def test_not_for_a_few() -> None:
-    assert given_back((999, 63), (0, 0), (10, 10), (0, 0)) == []
+    assert given_back((999, 63), *[(0, 0)] * 10) == []
 
 
 def test_again_for_the_next_crowd() -> None:
-    assert given_back(*[(2000, 0), (0, 0)] * 3) == [1, 3, 5]
+    assert given_back(*[(2000, 0), *[(0, 0)] * 5] * 3) == [5, 11, 17]
 
 
 def test_the_call_itself_never_fails() -> None:
