@@ -30,7 +30,7 @@ from tests.unit.wire.corpus.websocket_handshakes import OFFERS, ORDINARY, ORIGIN
 from torana.wire.websocket.connection import PONG
 
 #: As many cuts of one input, and as many of its pieces on one connection of HTTP/2.
-_CUTS = 64
+_CUTS = 32
 _CUTS_OF_STREAMS = 6
 
 

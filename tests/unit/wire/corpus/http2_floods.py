@@ -52,7 +52,7 @@ FLOODS = [
     Flood("G-047", "PRIORITY of idle streams", b"", frame(PRIORITY, 0, 9, bytes(5)), 1000),
     Flood("G-047", "PRIORITY_UPDATE", b"", frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\x09u=1"), 1000),
     Flood("G-047", "unknown frames", b"", frame(0xEE, 0, 0, b"x"), 1000),
-    Flood("G-047", "GOAWAY", b"", goaway(), 1000),
+    Flood("G-047", "GOAWAY", OPEN, goaway(), 1000),
     Flood("G-047", "RST_STREAM for a stream that is over", OPEN, rst(3), 1001),
     Flood("G-048", "DATA for a stream that we have reset", OPEN + update(3, 0), data(3, b"x"), 1000),
     Flood("G-048", "DATA of no bytes", OPEN, data(3, b""), 100, True),
