@@ -9,7 +9,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.support.server import REPOSITORY
@@ -35,11 +35,10 @@ with `make test`; those of `tests/attacks`, with thousands of clients, with `mak
 """
 
 
-def collected() -> list[Claim]:
-    """What all tests claim, found by pytest's own collection in a process of its own."""
+def collected(places: Sequence[str] = PLACES) -> list[Claim]:
+    """What the tests in these places claim, found by pytest's own collection in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "claims.json"
-        places = [place for place in PLACES if (REPOSITORY / place).is_dir()]
         command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider", "-p", "no:xdist"]
         subprocess.run(
             [*command, "--threats", str(file), *places], cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL
@@ -48,9 +47,9 @@ def collected() -> list[Claim]:
 
 
 def page(claims: list[Claim]) -> str:
-    """The whole page."""
+    """The whole page; ``claims`` in any order of places, and within a place as collected."""
     by_threat: dict[str, list[Claim]] = {}
-    for claim in claims:
+    for claim in sorted(claims, key=lambda claim: _place(claim.file)):
         by_threat.setdefault(claim.threat, []).append(claim)
     lines = [_HEAD]
     for title, threats in SECTIONS.items():
@@ -58,6 +57,10 @@ def page(claims: list[Claim]) -> str:
         for threat in threats:
             lines.extend(_section(threat, by_threat.get(threat.id, [])))
     return "\n".join(lines)
+
+
+def _place(file: str) -> int:
+    return next(number for number, place in enumerate(PLACES) if file.startswith(f"{place}/"))
 
 
 def _section(threat: Threat, claims: list[Claim]) -> Iterator[str]:

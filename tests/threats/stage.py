@@ -27,7 +27,7 @@ _PAUSE_S = 0.02
 #: The bystander comes on a new connection every so many requests.
 _RENEWED = 10
 #: A connection that was not used for longer is not used again: the server may be about to close it.
-_STALE_S = 0.5
+_STALE_S = 0.2
 #: What a terminal may take for a command.
 _RAW = re.compile(rb"[^\n\t -~]")
 #: How long descriptors may take to be given back after an attack: timers of closing connections among them.
@@ -51,7 +51,7 @@ class Bystander:
         self._thread = threading.Thread(target=self._live, name="bystander", daemon=True)
         self._connection: Connection | None = None
         self._asked = 0
-        self._rested_at = 0.0
+        self._used_at = 0.0
         #: Of each request since it was turned on, its connection included; seconds.
         self.latencies_s: list[float] = []
         self.failures: list[str] = []
@@ -68,11 +68,11 @@ class Bystander:
         self._leave()
 
     def arrive(self) -> None:
-        """Have its one connection open, as when it rests."""
-        assert self._is_resting
-        if self._connection is None or time.monotonic() - self._rested_at > _STALE_S:
+        """Have its one connection open, and fit for use."""
+        if self._connection is None or time.monotonic() - self._used_at > _STALE_S:
             self._leave()
             self._connection = Connection(self._address)
+            self._used_at = time.monotonic()
 
     def begin(self) -> None:
         """From now on it asks, and forgets what was before."""
@@ -88,7 +88,6 @@ class Bystander:
             self._is_on = False
             self._news.notify_all()
             self._news.wait_for(lambda: self._is_resting)
-            self._rested_at = time.monotonic()
 
     def p99_s(self) -> float:
         """The 99th percentile of the latencies; seconds."""
@@ -112,11 +111,12 @@ class Bystander:
     def _ask(self) -> None:
         try:
             began = time.monotonic()
-            if self._connection is None or self._asked >= _RENEWED:
+            if self._asked >= _RENEWED:
                 self._leave()
-                self._connection = Connection(self._address)
+            self.arrive()
+            assert self._connection is not None
             answer = self._connection.ask("GET", "/bystander")
-            self._asked += 1
+            self._asked, self._used_at = self._asked + 1, time.monotonic()
             self.latencies_s.append(time.monotonic() - began)
             if (answer.status, answer.body) != (200, b"well"):
                 self.failures.append(f"{answer.status} {answer.body[:40]!r}")
@@ -191,6 +191,13 @@ class Stage:
         """The calls among `events`."""
         return [event for event in self.events() if event["event"] == "call"]
 
+    def wait_for_calls(self, count: int) -> None:
+        """Until the application has been called so many times more."""
+        until = time.monotonic() + 20
+        while (count := count - len(self.calls())) > 0:
+            assert time.monotonic() < until, f"{count} calls more are awaited"
+            time.sleep(0.01)
+
     def vitals(self) -> Vitals:
         """Of the worker."""
         return Vitals.of(self.server.pid)
@@ -202,7 +209,7 @@ class Stage:
         ``shows_failures``: the application is made to fail, and its failures may be logged.
         """
         mark = self.server.mark()
-        # Before it asks, for on its way from one connection to the next it has none.
+        # While it rests, for on its way from one connection to the next it has none.
         self.bystander.arrive()
         self.fence()
         before = self.vitals()
@@ -216,6 +223,8 @@ class Stage:
         assert not self.bystander.failures, self.bystander.failures[:5]
         assert self.bystander.latencies_s, "the bystander never got an answer"
         self.settle(before)
+        # What ended with the attack is told to the application before anybody asks what it has noted.
+        self.fence()
         after = self.vitals()
         assert after.resident_bytes - before.resident_bytes <= growth_bytes, "the worker kept memory"
         assert shows_failures or "Traceback" not in log, log[-4000:]

@@ -156,8 +156,13 @@ def own_stage(tmp_path: Path) -> Iterator[Stage]:
     verdict="the longest idle give way at once, and the newcomer is served",
 )
 def test_without_descriptors_the_idle_give_way(own_stage: Stage) -> None:
-    with _held(own_stage, 40, _HALF + b"\r\n") as connections:
-        assert [connection.read().status for connection in connections] == [200] * 40
+    with contextlib.ExitStack() as stack:
+        # Those that come in one batch are of one age.
+        connections = []
+        for count in (1, 38, 1):
+            held = stack.enter_context(_held(own_stage, count, _HALF + b"\r\n"))
+            assert {connection.read().status for connection in held} == {200}
+            connections += held
         with _descriptors(own_stage, 0):
             assert own_stage.ask("/").status == 200
         assert _is_closed(connections[0])
@@ -172,9 +177,9 @@ def test_without_descriptors_the_idle_give_way(own_stage: Stage) -> None:
 def test_without_descriptors_accepting_does_not_spin(own_stage: Stage) -> None:
     slow = b"GET /slow/3 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
     mark = own_stage.server.mark()
+    own_stage.events()
     with _held(own_stage, 5, slow) as busy:
-        while len(own_stage.calls()) < 5:
-            time.sleep(0.01)
+        own_stage.wait_for_calls(5)
         with _descriptors(own_stage, 0), _held(own_stage, 10, _HALF + b"\r\n") as waiting:
             before = own_stage.vitals().processor_s
             time.sleep(_IDLE_S)

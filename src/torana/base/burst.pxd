@@ -4,6 +4,7 @@ cdef class Burst:
     cdef double _since_s
 
     cpdef bint takes(self, double now_s) except -1
+    cpdef bint is_empty(self) except -1
     cpdef bint add(self, object item, double now_s) except -1
     cpdef bint is_due(self, double now_s) except -1
     cpdef pop(self)

@@ -30,6 +30,10 @@ class Burst:
         self._last_s = now_s
         return is_quick
 
+    def is_empty(self) -> bool:
+        """Whether nothing is kept."""
+        return len(self._items) == 0
+
     def add(self, item: Any, now_s: float) -> bool:
         """Keep ``item`` until ``pop``. True when it is the first, and somebody must see to it that it leaves."""
         self._items.append(item)

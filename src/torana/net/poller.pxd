@@ -30,6 +30,8 @@ cdef class Poller:
     cdef Burst _burst
     cdef public object _loop
     cdef object _timer
+    cdef double _sweep_due
+    cdef bint _is_last_coming
 
     @cython.locals(burst=Burst, now=double)
     cpdef bint keeps(self, Watched watched) except -1

@@ -31,6 +31,9 @@ globals().update(READ=READ, WRITE=WRITE, ERROR=ERROR, HANGUP=HANGUP, PEER_CLOSED
 #: Ready descriptors served before the loop's other work gets its turn.
 BATCH = 256
 
+#: A sweep that is as many ticks late is made without its timer.
+_LATE_TICKS = 3
+
 
 class Watched:
     """Something with a descriptor, told when it is ready and when its deadline (monotonic seconds, 0 none) is over."""
@@ -72,6 +75,8 @@ class Poller:
         self._burst = Burst()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._sweep_due = 0.0
+        self._is_last_coming = False
 
     # Life
 
@@ -80,8 +85,8 @@ class Poller:
         self._loop = loop
         self._open()
         self._timer = loop.call_later(self.tick_s, self._sweep)
-        for _ in range(len(self._woken)):
-            loop.call_soon(self._run_woken)
+        self._sweep_due = monotonic() + _LATE_TICKS * self.tick_s
+        self._catch_up()
 
     def detach(self) -> None:
         """Stop serving; descriptors still watched are forgotten, not closed."""
@@ -131,15 +136,20 @@ class Poller:
 
     def later(self, watched: Watched) -> None:
         """Have ``watched.woken()`` called soon, from the loop's own thread."""
-        self._woken.append(watched)
+        # The call first: one too many does no harm, but nobody may wait for one that memory did not suffice for.
         if self._loop is not None:
             self._loop.call_soon(self._run_woken)
+        self._woken.append(watched)
 
     def last(self, watched: Watched) -> None:
         """As ``later``, for what takes long: of all such, one a turn of the loop."""
         self._last.append(watched)
-        if len(self._last) == 1 and self._loop is not None:
+        self._call_last()
+
+    def _call_last(self) -> None:
+        if self._last and not self._is_last_coming and self._loop is not None:
             self._loop.call_soon(self._run_last)
+            self._is_last_coming = True
 
     # Answers that leave together
 
@@ -156,8 +166,10 @@ class Poller:
             return False
         if burst.is_due(now):
             self._let_leave()
-        if burst.add(watched, now):
+        if burst.is_empty():
+            # Before it is kept, as in ``later``.
             loop.call_soon(self._let_leave)
+        burst.add(watched, now)
         return True
 
     def _let_leave(self) -> None:
@@ -174,6 +186,9 @@ class Poller:
     def serve(self, batch: list[tuple[int, int]]) -> None:
         """Tell each ready descriptor; what one of them raises is reported and ends nobody else's turn."""
         self.clock.refresh()
+        if self.clock.now > self._sweep_due:
+            # The timer was lost, to the end of memory: without it no deadline would ever be over.
+            self._sweep()
         last: list[tuple[Watched, int]] | None = None
         table = self._table
         size = len(table)
@@ -208,24 +223,36 @@ class Poller:
                 self._report(watched, error)
 
     def _run_last(self) -> None:
-        self._woken.appendleft(self._last[0])
-        self._run_woken()
-        self._last.popleft()
-        if self._last and self._loop is not None:
-            self._loop.call_soon(self._run_last)
+        self._is_last_coming = False
+        if self._last:
+            self._woken.appendleft(self._last.popleft())
+            self._run_woken()
+        self._call_last()
 
     def _sweep(self) -> None:
         # First of all the next one: whatever fails here, deadlines go on.
-        if self._loop is not None:
-            self._timer = self._loop.call_later(self.tick_s, self._sweep)
         self.clock.refresh()
         now = self.clock.now
+        self._sweep_due = now + _LATE_TICKS * self.tick_s
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._loop is not None:
+            self._timer = self._loop.call_later(self.tick_s, self._sweep)
+        self._catch_up()
         self._expire(now)
         for told in self.on_tick:
             try:
                 told(now)
             except Exception as error:
                 self._complain("error in a periodic task", error)
+
+    def _catch_up(self) -> None:
+        # Whoever waits for a call that could not be made (``wake`` cannot make it first).
+        if self._loop is not None:
+            for _ in range(len(self._woken)):
+                self._loop.call_soon(self._run_woken)
+        self._call_last()
+        self._let_leave()
 
     def _expire(self, now: float) -> None:
         for index in range(len(self._table)):

@@ -19,7 +19,7 @@ from torana.wire.http2.errors import Http2Error
 from torana.wire.http2.events import PINGED, Body, Ended, Opened, Refused, Reset
 from torana.wire.http2.hpack import Decoder, HpackError, HpackTooLarge
 from torana.wire.http2.limits import Limits as Http2Limits
-from torana.wire.websocket.connection import PONG, Closed, WebSocketConnection
+from torana.wire.websocket.connection import BUSY, PONG, Closed, WebSocketConnection
 from torana.wire.websocket.extensions import Deflate
 from torana.wire.websocket.limits import Limits as WebSocketLimits
 
@@ -49,7 +49,7 @@ def _ours_of_frames(data: bytes, deflate: Deflate | None) -> Reading:
     connection.receive(data, 5.0)
     reading = Reading()
     while (event := connection.next()) is not NEED_DATA and event is not CLOSED:
-        if event is PONG:
+        if event is PONG or event is BUSY:
             continue
         if isinstance(event, Closed):
             reading.is_over = True
