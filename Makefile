@@ -53,6 +53,9 @@ test: .venv-compiled/.tests-$(TAG) .venv-compiled/.torana-$(TAG) .venv-pure/.tes
 	done; \
 	if [ -n "$$failed" ]; then echo "Failed in:$$failed" >&2; exit 1; fi
 
+# Four processes collect the same tests, twice: what they make of the files is kept.
+test-compiled test-pure: export PYTHONDONTWRITEBYTECODE =
+
 test-compiled: .venv-compiled/.tests-$(TAG) .venv-compiled/.torana-$(TAG)
 	@if .venv-compiled/bin/python -c 'import sys; from torana.base.build import is_compiled; sys.exit(not is_compiled())'; then \
 		echo '== The compiled build'; \

@@ -35,7 +35,7 @@ DIRECTIVES = {
 }
 
 # Later flags win over those Python itself was built with: no debug information, which triples build time and size.
-COMPILE_ARGS = ["-O3", "-g0", "-fvisibility=hidden"]
+COMPILE_ARGS = ["-O2", "-g0", "-fvisibility=hidden"]
 
 #: Names of sanitizers (gcc's and clang's ``-fsanitize``), or "" for a build that anybody may use.
 SANITIZE = os.environ.get("TORANA_SANITIZE", "")

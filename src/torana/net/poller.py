@@ -239,6 +239,8 @@ class Poller:
         if self._loop is not None:
             self._timer = self._loop.call_later(self.tick_s, self._sweep)
         self._catch_up()
+        # What has come in time is heard first, however late this loop is.
+        self._serve_ready()
         self._expire(now)
         for told in self.on_tick:
             try:
@@ -291,6 +293,9 @@ class Poller:
     def _remove(self, fd: int) -> None:
         raise NotImplementedError
 
+    def _serve_ready(self) -> None:
+        """Tell all that are ready now; nothing where only the loop knows which are."""
+
 
 class EpollPoller(Poller):
     """Linux."""
@@ -308,6 +313,10 @@ class EpollPoller(Poller):
 
     def _run(self) -> None:
         self.serve(self._poll(0, BATCH))
+
+    def _serve_ready(self) -> None:
+        # All in one, since those that stay ready would come again.
+        self.serve(self._poll(0, len(self._table)))
 
     def _add(self, fd: int, events: int) -> None:
         self._epoll.register(fd, events)

@@ -34,6 +34,9 @@ class KqueuePoller(Poller):
             ready[event.ident] = ready.get(event.ident, 0) | bits
         self.serve(list(ready.items()))
 
+    def _serve_ready(self) -> None:
+        self._run()
+
     def _set(self, fd: int, bit: int, is_on: bool) -> None:
         kind = select.KQ_FILTER_WRITE if bit == WRITE else select.KQ_FILTER_READ  # type: ignore[attr-defined,unused-ignore]
         flag = select.KQ_EV_ADD if is_on else select.KQ_EV_DELETE  # type: ignore[attr-defined,unused-ignore]

@@ -1,9 +1,11 @@
-"""G-091: memory that ends while the poller asks the loop for a call: nobody waits for ever for a call never made."""
+"""A poller short of memory or of time: nobody waits for ever for a call never made (G-091), and nobody who was in time
+is told that it is over."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -129,3 +131,34 @@ def test_a_sweep_whose_timer_failed_is_made_up_for(loop: StarvedLoop) -> None:
         loop.run_until_complete(_said(told, "expired"))
         poller.forget(told)
     poller.detach()
+
+
+class Punctual(Told):
+    """Its time is over unless it hears something."""
+
+    def ready(self, events: int) -> None:
+        self.deadline = 0.0
+        self._hear("ready")
+
+
+@pytest.mark.parametrize("kind", ["asyncio", "uvloop"])
+def test_what_has_come_in_time_counts_however_late_the_loop_is(kind: str) -> None:
+    loop = asyncio.new_event_loop() if kind == "asyncio" else pytest.importorskip("uvloop").new_event_loop()
+    poller = poller_class()(Clock(), TICK_S)
+    poller.attach(loop)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        told = Punctual(ours.fileno())
+        poller.watch(told, READ)
+        told.deadline = time.monotonic() + TICK_S
+
+        def stand_still() -> None:
+            theirs.send(b"x")
+            time.sleep(3 * TICK_S)
+
+        loop.call_soon(stand_still)
+        loop.run_until_complete(_said(told, "ready"))
+        assert "expired" not in told.words
+        poller.forget(told)
+    poller.detach()
+    loop.close()
