@@ -131,7 +131,7 @@ async def test_what_has_arrived_is_served_however_long_the_connection_was_idle()
             assert not connection.close_if_idle(loop.time() + 60.0)
 
         loop.call_soon(send_and_look)
-        loop.call_soon(server.server._begin_to_retire, 60.0)
+        loop.call_soon(server.server._begin_to_retire, 60.0, False)
         answer = await client.read()
         assert (answer.status, answer.get("connection")) == (200, b"close")
     await server.server.finished()

@@ -584,6 +584,31 @@ def test_the_next_program_keeps_sessions_of_its_own(tmp_path: Path) -> None:
             until(lambda: not Path(f"/proc/{heir}").exists(), "the heir ends")
 
 
+def test_what_was_on_its_way_to_a_worker_is_answered_at_the_takeover(tmp_path: Path) -> None:
+    with keeping(tmp_path, "query:s", "--pid", "the.pid", expect_exit=None) as server:
+        owners = is_kept(server)
+        still = max(owners.values())
+        name = next(name for name, pid in owners.items() if pid == still)
+        os.kill(still, signal.SIGSTOP)
+        try:
+            with contextlib.ExitStack() as stack:
+                # Some of them are accepted by others, and lie before its door from then on.
+                waiting = [stack.enter_context(Connection(server.address)) for _ in range(24)]
+                for connection in waiting:
+                    connection.request("GET", QUERY.format(name))
+                mark = send(server, signal.SIGUSR2)
+                server.wait_for_log(f"(pid {still}) retires", since=mark)
+                until(lambda: children_of(server.pid) & set(owners.values()) == {still}, "the others end")
+                os.kill(still, signal.SIGCONT)
+                assert {told(connection.read()).pid for connection in waiting} & {still}
+        finally:
+            os.kill(still, signal.SIGCONT)
+            server.process.wait(30)
+            heir = int((tmp_path / "the.pid").read_text())
+            os.kill(heir, signal.SIGTERM)
+            until(lambda: not Path(f"/proc/{heir}").exists(), "the heir ends")
+
+
 @pytest.mark.parametrize("is_tls", [False, True], ids=["passed", "relayed"])
 def test_no_descriptor_is_left_behind(tmp_path: Path, authority: Path, is_tls: bool) -> None:
     flags = ("--certfile", str(tmp_path / "server.pem")) if is_tls else ()

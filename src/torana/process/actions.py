@@ -22,10 +22,11 @@ class Spawn(Struct, frozen=True):
 
 
 class Retire(Struct, frozen=True):
-    """Tell a worker to take no more connections, finish what it has, and end."""
+    """Tell a worker to take no more connections, finish what it has, and end; ``with_all``: as all do."""
 
     pid: int
     why: str = ""
+    with_all: bool = False
 
 
 class Stop(Struct, frozen=True):

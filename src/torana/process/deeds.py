@@ -53,9 +53,9 @@ class Deeds:
         match action:
             case Spawn():
                 self._spawn(action, now)
-            case Retire(pid, why):
+            case Retire(pid, why, with_all):
                 logger.info("%s retires: %s", crew.name(pid), why)
-                self._retire(pid)
+                self._retire(pid, with_all)
             case Stop(pid, why):
                 self._stop(pid, why)
             case Abort(pid):
@@ -132,11 +132,11 @@ class Deeds:
             supervisor.mailboxes.introduce(crew, post.pid)
         logger.debug("%s starts", post.describe())
 
-    def _retire(self, pid: int) -> None:
+    def _retire(self, pid: int, with_all: bool) -> None:
         post = self._crew.posts.get(pid)
         if post is not None and post.is_heard:
             post.owes_leave = True
-            self._crew.tell([pid], {"do": "retire"})
+            self._crew.tell([pid], {"do": "retire", "with_all": with_all})
         else:
             self._crew.signal(pid, signal.SIGTERM)
 

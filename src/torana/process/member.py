@@ -303,7 +303,7 @@ class Member:
         key = str(message.get("slot"))
         match message.get("do"):
             case "retire":
-                self._retiring = asyncio.ensure_future(self._retire())
+                self._retiring = asyncio.ensure_future(self._retire(bool(message.get("with_all"))))
             case "stop":
                 serving.request_stop()
             case "abort":
@@ -347,8 +347,8 @@ class Member:
             listener.warning = None
         return listeners
 
-    async def _retire(self) -> None:
-        self._serving.retire(self._options.process.retire_s)
+    async def _retire(self, with_all: bool) -> None:
+        self._serving.retire(self._options.process.retire_s, with_all)
         while self._serving.is_accepting:
             await asyncio.sleep(0)
         self._say({"say": "retiring"})

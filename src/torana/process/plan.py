@@ -230,12 +230,12 @@ def leave_slots(look: Look) -> Iterable[Action]:
 def retire_all(look: Look) -> Iterable[Action]:
     """Nobody is to serve here for now, or any more; what is under way gets finished."""
     for worker in look.fleet.of(State.STARTING, State.READY):
-        yield _send_off(worker, look.fleet.mode.value)
+        yield _send_off(worker, look.fleet.mode.value, with_all=True)
 
 
-def _send_off(worker: Worker, why: str) -> Action:
+def _send_off(worker: Worker, why: str, with_all: bool = False) -> Action:
     """A worker that was never ready has nothing to finish."""
-    return Retire(worker.pid, why) if worker.state is State.READY else Stop(worker.pid, why)
+    return Retire(worker.pid, why, with_all) if worker.state is State.READY else Stop(worker.pid, why)
 
 
 def stop_all(look: Look) -> Iterable[Action]:

@@ -185,12 +185,12 @@ class Serving:
         """Whether connections are still taken from listeners."""
         return self._server is not None and self._server.is_accepting
 
-    def retire(self, retire_s: float) -> None:
+    def retire(self, retire_s: float, with_all: bool) -> None:
         """Leave the listeners to others, finish what there is within ``retire_s``, and end."""
         if self._starting is not None:
             self.request_stop()
         elif self._server is not None:
-            self._server.request_retire(retire_s)
+            self._server.request_retire(retire_s, with_all)
 
     def adopt(self, key: str, listeners: list[Listener]) -> None:
         """Accept from these too, until ``release(key)``; they are the server's to close."""

@@ -98,6 +98,7 @@ class Server:
         self._stop = asyncio.Event()
         self._leave = asyncio.Event()
         self._retire_s = 0.0
+        self._retires_with_all = False
         self._over = asyncio.Event()
         self._stopping: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -180,13 +181,14 @@ class Server:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._be_unready)
 
-    def request_retire(self, retire_s: float = 300.0) -> None:
+    def request_retire(self, retire_s: float = 300.0, with_all: bool = False) -> None:
         """Leave the listeners to others and end when everybody has left, or after ``retire_s`` by a graceful stop.
 
+        ``with_all``: all workers do, so that no successor answers what comes for the sessions of this one.
         Safe from signal handlers and other threads; nothing once the server stops.
         """
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._begin_to_retire, retire_s)
+            self._loop.call_soon_threadsafe(self._begin_to_retire, retire_s, with_all)
 
     def request_stop(self) -> None:
         """Begin a graceful stop; safe from signal handlers and other threads."""
@@ -297,10 +299,11 @@ class Server:
         if self._health is not None:
             self._health.is_ready = False
 
-    def _begin_to_retire(self, retire_s: float) -> None:
+    def _begin_to_retire(self, retire_s: float, with_all: bool) -> None:
         if not self._leave.is_set():
             self.is_retiring = True
             self._retire_s = retire_s
+            self._retires_with_all = with_all
             self._leave.set()
 
     def _set(self, *events: asyncio.Event) -> None:
@@ -316,7 +319,10 @@ class Server:
                 # Not unhealthy: whoever asks by a kept connection asks for all servers of the address.
                 doors.let_go()
                 if self._affinity is not None:
-                    self._affinity.let_go()
+                    if self._retires_with_all:
+                        await self._affinity.stop()
+                    else:
+                        self._affinity.let_go()
                 await self._in_time(self._gateway.begin_drain())
                 await retire(self.crowd, self._gateway, self._retire_s, times.idle_linger_s, self._stop)
             else:

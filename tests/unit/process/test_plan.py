@@ -339,7 +339,7 @@ def test_a_worker_that_was_never_ready_is_stopped_instead_of_retired() -> None:
 def test_a_pause_retires_all_and_a_reload_brings_them_back() -> None:
     fleet = served(2)
     fleet.ask_pause()
-    assert act(fleet, START_S) == [Retire(1, "paused"), Retire(2, "paused")]
+    assert act(fleet, START_S) == [Retire(1, "paused", True), Retire(2, "paused", True)]
     fleet.note_gone(1, START_S)
     fleet.note_gone(2, START_S)
     assert act(fleet, START_S) == []
@@ -350,7 +350,7 @@ def test_a_pause_retires_all_and_a_reload_brings_them_back() -> None:
 def test_after_the_handover_streams_have_their_time() -> None:
     fleet = served(2)
     fleet.ask_hand_over()
-    assert act(fleet, START_S) == [Retire(1, "handed over"), Retire(2, "handed over")]
+    assert act(fleet, START_S) == [Retire(1, "handed over", True), Retire(2, "handed over", True)]
     assert act(fleet, START_S + 300) == []
     fleet.note_gone(1, START_S + 300)
     fleet.note_gone(2, START_S + 300)

@@ -50,7 +50,7 @@ _KINDS = {"cookie": COOKIE, "header": HEADER, "query": QUERY, "client": CLIENT}
 #: How often a request is passed on before it is answered where it is: workers may know of a change at different times.
 _MOST_HOPS = 3
 #: How long a worker that stops waits for what another one, which does not know yet, has sent it; seconds.
-_LATE_S = 0.1
+_LATE_S = 0.3
 #: How long what was decided is not decided anew; seconds.
 _KNOWN_S = 30.0
 #: From one line about requests that did not get to their worker to the next; seconds.
@@ -331,7 +331,7 @@ class Affinity(Judge):
             postbox.recall()
 
     async def stop(self) -> None:
-        """The server stops, and with it all workers, if not at the same moment: what comes late is still answered."""
+        """All workers stop or retire, if not at the same moment: what comes late is still answered."""
         self._is_stopping = True
         self.forget()
         self._recall()
