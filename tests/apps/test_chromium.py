@@ -74,16 +74,24 @@ def server(browser: Any, version: str, loopback: Loopback) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def tab(browser: Any, server: Server) -> Iterator[Any]:
+    """Its process is the costly part of a page."""
+    tab = browser.new_page()
+    tab.set_default_timeout(TIMEOUT_MS)
+    yield tab
+    tab.close()
+
+
 @pytest.fixture
-def page(browser: Any, server: Server, version: str) -> Iterator[Any]:
+def page(tab: Any, server: Server, version: str) -> Iterator[Any]:
     """A page of the server, opened over the version that is tested."""
-    page = browser.new_page()
-    page.set_default_timeout(TIMEOUT_MS)
-    page.goto(f"{server.origin}/page")
-    protocol = page.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol")
+    tab.goto(f"{server.origin}/page")
+    protocol = tab.evaluate("performance.getEntriesByType('navigation')[0].nextHopProtocol")
     assert protocol == {"2": "h2"}.get(version, "http/1.1")
-    yield page
-    page.close()
+    yield tab
+    # What is still open ends with the page.
+    tab.goto("about:blank")
 
 
 def evaluate(page: Any, function: str, argument: Any = None) -> Any:

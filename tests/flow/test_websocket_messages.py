@@ -557,3 +557,38 @@ def test_over_tls(tmp_path: Path) -> None:
 
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     asyncio.run(asyncio.wait_for(run(), LIMIT_S))
+
+
+@pytest.mark.threat(
+    "G-059", sent="20 clients with 2,000 messages each at once", verdict="others are answered between their turns"
+)
+@in_loop
+async def test_many_who_have_much_to_say_take_turns() -> None:
+    heard = 0
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal heard
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"%d" % heard})
+            return
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (await receive())["type"] == "websocket.receive":
+            heard += 1
+
+    async with serving(app) as server, contextlib.AsyncExitStack() as stack:
+        healthy = await stack.enter_async_context(await server.connect())
+        await healthy.ask()
+        many = [await stack.enter_async_context(await server.connect()) for _ in range(20)]
+        for client in many:
+            await upgraded(client)
+        for client in many:
+            await client.send(text("x") * 2000)
+        # All are in the midst of it.
+        await until(lambda: heard >= 20 * 64)
+        asked_at = heard
+        answer = await healthy.ask()
+        assert answer.status == 200
+        assert int(answer.body) - asked_at < 1000
+        await until(lambda: heard == 20 * 2000)

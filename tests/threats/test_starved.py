@@ -19,10 +19,13 @@ _LAST = 200
     sent="the 1st, 2nd, ... 200th allocation within a request fails",
     verdict="that request gets 500 or the end of its connection, the next one is answered",
 )
-def test_every_allocation_may_fail() -> None:
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_every_allocation_may_fail(loop: str) -> None:
     pytest.importorskip("_testcapi", reason="this Python comes without _testcapi")
+    if loop == "uvloop":
+        pytest.importorskip("uvloop")
     seen: Counter[int] = Counter()
-    with running(SITE, "--loop", "asyncio", "--lifespan", "off", "--no-access-log", app_dir=REPOSITORY) as server:
+    with running(SITE, "--loop", loop, "--lifespan", "off", "--no-access-log", app_dir=REPOSITORY) as server:
         for number in range(1, _LAST):
             with Connection(server.address) as connection:
                 connection.request("GET", f"/{number}")

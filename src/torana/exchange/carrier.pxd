@@ -15,7 +15,7 @@ cdef class Carrier:
     cpdef bint is_full(self) except -1
     cpdef set_reading(self, bint is_reading)
     cpdef set_deadline(self, double at)
-    cpdef come_back(self, bint is_long)
+    cpdef come_back(self)
     cpdef finish(self)
     cpdef cut(self)
     cpdef settled(self)

@@ -67,10 +67,10 @@ class Carrier:
         """Have ``expired`` called once, about a second after ``at`` at the latest; 0 turns it off."""
         raise NotImplementedError
 
-    def come_back(self, is_long: bool) -> None:
-        """Have ``go_on`` called at the loop's next turn, when others have had theirs.
+    def come_back(self) -> None:
+        """Have ``go_on`` called when others have had their turns: whoever asks for it has had all of his.
 
-        ``is_long``: what is to be done takes a while, so that not everybody should do it in the same turn.
+        Of all such, one goes on in a turn of the loop, so that twenty of them cost the others no more than one does.
         """
         raise NotImplementedError
 

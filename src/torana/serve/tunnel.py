@@ -192,14 +192,10 @@ class Tunnel(Carrier):
     def set_reading(self, is_reading: bool) -> None:
         self.transport.set_reading(is_reading)
 
-    def come_back(self, is_long: bool) -> None:
+    def come_back(self) -> None:
         if not self._is_called_back:
             self._is_called_back = True
-            transport = self.transport
-            if is_long:
-                transport.poller.last(transport)
-            else:
-                transport.poller.later(transport)
+            self.transport.poller.last(self.transport)
 
     def set_deadline(self, at: float) -> None:
         if not self._is_finishing:

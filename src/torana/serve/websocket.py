@@ -120,7 +120,7 @@ class WebSocket(Link):
         if self._left_of_turn > 0:
             self._read_on()
         elif not self._is_over:
-            self.carrier.come_back(False)
+            self.carrier.come_back()
 
     def is_full(self) -> bool:
         return self.carrier.is_full()
@@ -254,7 +254,7 @@ class WebSocket(Link):
                         self._is_paused = True
                         self.carrier.set_reading(False)
                         if self._left_of_turn <= 0:
-                            self.carrier.come_back(False)
+                            self.carrier.come_back()
                         break
                 elif event is NEED_DATA:
                     if self._is_paused:
@@ -267,7 +267,7 @@ class WebSocket(Link):
                     self._is_paused = True
                     self._left_of_turn = 0
                     self.carrier.set_reading(False)
-                    self.carrier.come_back(True)
+                    self.carrier.come_back()
                     break
                 elif event is not PONG:
                     # Over, and nothing more to be had.

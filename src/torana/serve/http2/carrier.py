@@ -126,14 +126,10 @@ class StreamCarrier(Carrier):
             # Not at once: the speaker is in the midst of something.
             self.stream.session.post(self.stream)
 
-    def come_back(self, is_long: bool) -> None:
+    def come_back(self) -> None:
         if not self._is_called_back:
             self._is_called_back = True
-            session = self.stream.session
-            if is_long:
-                session.post_last(self.stream)
-            else:
-                session.post(self.stream)
+            self.stream.session.post_last(self.stream)
 
     def set_deadline(self, at: float) -> None:
         self._look_at = at
