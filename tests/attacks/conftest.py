@@ -55,7 +55,8 @@ class Book:
     ) -> None:  # fmt: skip
         """The healthy client was served in time, and the worker stayed within its bounds and gave all back.
 
-        ``cpu_percent``: some more than there is, as two clocks are compared. ``log_bytes``: 0 for a line of each connection, and some.
+        ``cpu_percent``: some more than there is, as two clocks are compared. ``log_bytes``: 0 for a line of each
+        connection, and some.
         """
         log_bytes = log_bytes or 64 * 1024 + LINE_BYTES * outcome.crowd.get("begun", 0)
         self.outcomes.append(outcome)

@@ -40,7 +40,8 @@ def _pieces() -> dict[str, tuple[str, bytes, bytes]]:
         found[name] = (threat, b"", b"".join(in_frames(raw, number) for number in range(1, 41, 2)))
     found["HPACK integers without end"] = ("G-044", b"", _again(frame(1, 5, 1, b"\xff" * 16_384)))
     found["small requests that are answered, and none of the answers read"] = (
-        "G-047", update(0, 2**30), b"".join(headers(number, to(b"/big/30000")) for number in range(1, 2 * _REQUESTS, 2)),
+        "G-047", update(0, 2**30),
+        b"".join(headers(2 * number + 1, to(b"/big/30000")) for number in range(_REQUESTS)),
     )  # fmt: skip
     return found
 
