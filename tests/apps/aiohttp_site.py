@@ -22,7 +22,7 @@ PIECE = bytes(range(256)) * 256
 
 
 def note(text: str) -> None:
-    print(f"note: {text}", flush=True)
+    print(f"note: {text}\n", end="", flush=True)
 
 
 @routes.get("/")

@@ -25,7 +25,7 @@ def connected(auth: Any = None) -> None:
 
 @socketio.on("disconnect")
 def disconnected(*reason: Any) -> None:
-    print(f"note: gone {request.args.get('token')}", file=sys.stderr, flush=True)
+    print(f"note: gone {request.args.get('token')}\n", end="", file=sys.stderr, flush=True)
 
 
 @socketio.on("echo")

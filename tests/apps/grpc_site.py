@@ -26,7 +26,7 @@ DEADLINE_EXCEEDED, UNIMPLEMENTED = 4, 12
 
 def note(text: str) -> None:
     """Tell the test, through the server's log."""
-    print(f"note: {text}", file=sys.stderr, flush=True)
+    print(f"note: {text}\n", end="", file=sys.stderr, flush=True)
 
 
 class Cancelled(Exception):

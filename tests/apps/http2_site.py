@@ -25,7 +25,7 @@ PIECE = bytes(range(256)) * 256
 
 def note(text: str) -> None:
     """Tell the test, through the server's log."""
-    print(f"note: {text}", file=sys.stderr, flush=True)
+    print(f"note: {text}\n", end="", file=sys.stderr, flush=True)
 
 
 def pieces(total: int) -> Iterator[bytes]:

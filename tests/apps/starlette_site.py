@@ -37,7 +37,7 @@ born: contextvars.ContextVar[str] = contextvars.ContextVar("born", default="unse
 
 def note(text: str) -> None:
     """Tell the test, through the server's log."""
-    print(f"note: {text}", file=sys.stderr, flush=True)
+    print(f"note: {text}\n", end="", file=sys.stderr, flush=True)
 
 
 class State(TypedDict):

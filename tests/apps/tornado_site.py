@@ -31,7 +31,7 @@ TICKS: list[float] = []
 
 
 def note(text: str) -> None:
-    print("note: " + text, flush=True)
+    print("note: " + text + "\n", end="", flush=True)
 
 
 class Base(tornado.web.RequestHandler):

@@ -38,7 +38,7 @@ class Room(AsyncJsonWebsocketConsumer):
         await self.send_json({"text": event["text"]})
 
     async def disconnect(self, code: int) -> None:
-        print(f"note: {self.name} left by {code}", file=sys.stderr, flush=True)
+        print(f"note: {self.name} left by {code}\n", end="", file=sys.stderr, flush=True)
         await self.channel_layer.group_discard("room", self.channel_name)
         await self.channel_layer.group_send("room", {"type": "said", "text": f"{self.name} left"})
 

@@ -25,7 +25,7 @@ gates: dict[str, asyncio.Event] = {}
 
 def note(text: str) -> None:
     """Tell the test, through the server's log."""
-    print(f"note: {text}", file=sys.stderr, flush=True)
+    print(f"note: {text}\n", end="", file=sys.stderr, flush=True)
 
 
 def text_of(size: int) -> str:

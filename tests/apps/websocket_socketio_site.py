@@ -22,7 +22,7 @@ async def connect(sid: str, environ: dict[str, Any], auth: Any = None) -> None:
 
 @server.event
 async def disconnect(sid: str, *reason: Any) -> None:
-    print(f"note: {sid} left", file=sys.stderr, flush=True)
+    print(f"note: {sid} left\n", end="", file=sys.stderr, flush=True)
 
 
 @server.event

@@ -17,7 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 def note(text: str) -> None:
     """Tell the test, through the server's log."""
-    print(f"note: {text}", file=sys.stderr, flush=True)
+    print(f"note: {text}\n", end="", file=sys.stderr, flush=True)
 
 
 async def echo(socket: WebSocket) -> None:

@@ -57,7 +57,7 @@ def test_workers_that_hang_show_where_and_are_replaced(faulty: Faulty) -> None:
                 load.wait_for_answers(200)
             assert [one.answer() for one in asked] == [b""] * len(HANGS)
         assert not load.tally.failures, load.tally.describe()
-        assert answering(server, tries=60) == children_of(server.pid)
+        until(lambda: answering(server, tries=60) == children_of(server.pid), "all workers answer")
     for deed in HANGS:
         pid = victims[deed]
         found = server.wait_for_log(f"(pid {pid}): nothing has moved for")
