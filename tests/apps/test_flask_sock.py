@@ -117,9 +117,13 @@ def test_bytes_sent_with_the_handshake(server: Server, tls: Any, path: str, cut:
         if cut:
             connection.send(frames[len(frames) - cut :])
         assert frame(connection) == (1, b"first!" if path == "/late" else b"first")
-        connection.send(masked(struct.pack("!H", 1000), 8))
-        assert frame(connection) == (8, struct.pack("!H", 1000))
-        assert connection.is_ended()
+        if path == "/late":
+            # Its view returns, so the library closes. Had the client closed too, the library might say nothing at all:
+            # its thread wakes the view before it answers, and the view's end is the connection's.
+            assert frame(connection) == (8, struct.pack("!H", 1000))
+        else:
+            connection.send(masked(struct.pack("!H", 1000), 8))
+        connection.read_to_end()
 
 
 def test_many_messages_in_one_segment(server: Server, tls: Any) -> None:
