@@ -42,6 +42,23 @@ from torana.wire.websocket.limits import Limits
 SIZES = [0, 1, 125, 126, 127, 8191, 8192, 65535, 65536, 65537, 1_000_000]
 
 
+def listener() -> tuple[Any, list[int]]:
+    """An application that hears messages, each of whose lengths goes into the list; HTTP is told how many there are."""
+    heard: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"%d" % len(heard)})
+            return
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            heard.append(len(message.get("text") or message["bytes"]))
+
+    return app, heard
+
+
 @in_loop
 async def test_every_size_comes_back_as_it_was() -> None:
     async with talking() as (server, _), await server.connect() as client:
@@ -238,17 +255,7 @@ async def test_control_frames_that_were_read_are_answered_while_messages_wait() 
 )
 @in_loop
 async def test_many_small_messages_leave_turns_to_others() -> None:
-    heard: list[int] = []
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            await send({"type": "http.response.body", "body": b"%d" % len(heard)})
-            return
-        await receive()
-        await send({"type": "websocket.accept"})
-        while (message := await receive())["type"] == "websocket.receive":
-            heard.append(len(message["text"]))
+    app, heard = listener()
 
     async with serving(app) as server, await server.connect() as talker, await server.connect() as other:
         await upgraded(talker)
@@ -296,18 +303,7 @@ async def test_what_a_lost_client_had_sent_is_given_back_at_once(how: str) -> No
 )
 @in_loop
 async def test_messages_that_unfold_leave_turns_to_others() -> None:
-    heard: list[int] = []
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            await send({"type": "http.response.body", "body": b"%d" % len(heard)})
-            return
-        await receive()
-        await send({"type": "websocket.accept"})
-        while (message := await receive())["type"] == "websocket.receive":
-            heard.append(len(message["bytes"]))
-
+    app, heard = listener()
     size = 15 * 1024 * 1024
     stream = zlib.compressobj(9, zlib.DEFLATED, -15)
     packed = stream.compress(bytes(size)) + stream.flush(zlib.Z_SYNC_FLUSH)[:-4]
@@ -564,19 +560,7 @@ def test_over_tls(tmp_path: Path) -> None:
 )
 @in_loop
 async def test_many_who_have_much_to_say_take_turns() -> None:
-    heard = 0
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        nonlocal heard
-        if scope["type"] == "http":
-            await send({"type": "http.response.start", "status": 200, "headers": []})
-            await send({"type": "http.response.body", "body": b"%d" % heard})
-            return
-        await receive()
-        await send({"type": "websocket.accept"})
-        while (await receive())["type"] == "websocket.receive":
-            heard += 1
-
+    app, heard = listener()
     async with serving(app) as server, contextlib.AsyncExitStack() as stack:
         healthy = await stack.enter_async_context(await server.connect())
         await healthy.ask()
@@ -586,9 +570,9 @@ async def test_many_who_have_much_to_say_take_turns() -> None:
         for client in many:
             await client.send(text("x") * 2000)
         # All are in the midst of it.
-        await until(lambda: heard >= 20 * 64)
-        asked_at = heard
+        await until(lambda: len(heard) >= 20 * 64)
+        asked_at = len(heard)
         answer = await healthy.ask()
         assert answer.status == 200
         assert int(answer.body) - asked_at < 1000
-        await until(lambda: heard == 20 * 2000)
+        await until(lambda: len(heard) == 20 * 2000)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from msgspec.structs import replace
+
 from torana.base.errors import ConfigError
+from torana.base.secret import Secret
 from torana.config.app_kinds import where_of
 from torana.config.check import Settings, check
 from torana.config.origin import Rank
@@ -53,9 +55,9 @@ def assemble(settings: Settings) -> RunOptions:
 
 
 @cache
-def _secret() -> str:
+def _secret() -> Secret:
     """Made once: workers that start later, and a reload, go on with it."""
-    return os.urandom(_SECRET_BYTES).hex()
+    return Secret(os.urandom(_SECRET_BYTES).hex())
 
 
 def _tree_of_options(settings: Settings) -> dict[str, Any]:
@@ -68,7 +70,8 @@ def _tree_of_options(settings: Settings) -> dict[str, Any]:
         branch = tree
         for name in branches:
             branch = branch.setdefault(name, {})
-        branch[leaf] = settings[setting.name]
+        value = settings[setting.name]
+        branch[leaf] = Secret(value) if setting.is_secret and value is not None else value
     return tree
 
 

@@ -7,8 +7,10 @@ whether named files exist.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from torana.base.errors import ConfigError
 from torana.config.app_kinds import where_of
@@ -21,8 +23,7 @@ from torana.config.unavailable import refusal_of
 from torana.process.options import Program
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
+class Chosen(Struct, frozen=True):
     """A setting's value and who chose it; ``overruled`` are the places that were not heard."""
 
     value: Any
@@ -30,8 +31,7 @@ class Chosen:
     overruled: tuple[Origin, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """Every setting with its checked value."""
 
     chosen: dict[str, Chosen]

@@ -10,10 +10,10 @@ import math
 import re
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
+from msgspec import Struct
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d|)", re.ASCII)
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(b|bytes?|[kmg]i?b?|)", re.ASCII | re.IGNORECASE)
@@ -33,8 +33,7 @@ class InnerError(ValueError):
         self.key = key
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Struct, frozen=True):
     """How one sort of value is read and shown.
 
     ``read`` takes a text or a value of a TOML file and returns the checked value, or raises ``ValueError`` with what

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
+
+from msgspec import Struct, field
 
 
 class Rank(IntEnum):
@@ -21,8 +22,7 @@ class Rank(IntEnum):
     FLAG = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(Struct, frozen=True):
     """One place: "torana.toml, line 3", "TORANA_PORT", "--port"."""
 
     rank: Rank
@@ -30,7 +30,7 @@ class Origin:
     #: Directory that relative paths mean, if it is not the current one.
     directory: str | None = None
     #: Where the keys of a table stand: "on_exit" or "0.command" -> place.
-    inner: Mapping[str, str] = field(default_factory=dict, compare=False)
+    inner: Mapping[str, str] = field(default_factory=dict)
 
     def place_of(self, key: str) -> str:
         """The place of a key within a table, or of the nearest table around it whose place is known."""
@@ -41,8 +41,7 @@ class Origin:
         return self.place
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """One raw value, as it was found."""
 
     name: str

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from torana.config.kinds import Kind
 from torana.net.options import ListenOptions, NetOptions, TlsOptions
@@ -18,8 +20,7 @@ class _FromOption:
 FROM_OPTION: Final = _FromOption()
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """One thing a deployer may say; flag, variable, file key, help and reference page all come from here.
 
     ``name`` is the file key ("timeout_keep_alive"), spelt with dashes as a flag and with TORANA_ as a variable.

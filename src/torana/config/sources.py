@@ -9,8 +9,9 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from torana.base.errors import ConfigError
 from torana.config.files import find_file, read_env_file, read_file
@@ -29,8 +30,7 @@ _SYSTEMD = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATC
 _OTHER_VARIABLES = frozenset({"TORANA_PURE"})
 
 
-@dataclass(slots=True)
-class Gathered:
+class Gathered(Struct):
     """All that was said, by setting, the one to be heard first; and what should be told to the user."""
 
     said: dict[str, list[Said]] = field(default_factory=dict)

@@ -9,9 +9,11 @@ instead of a 500 per request.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from torana.base.errors import LoadError
 from torana.base.worker_policy import ANY
@@ -32,8 +34,7 @@ _FACTORY = re.compile(
 _DEEPEST = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """The interface and the reason, as one clause that can be shown; and in how many workers it may run."""
 
     interface: str

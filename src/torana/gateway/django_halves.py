@@ -11,8 +11,9 @@ import inspect
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from torana.gateway.django_project import read_project
 
@@ -20,8 +21,7 @@ _MEMORY_LAYER = "channels.layers.InMemoryChannelLayer"
 _MOST_PATTERNS = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class DjangoHalves:
+class DjangoHalves(Struct, frozen=True):
     """Both applications, as targets."""
 
     wsgi: str

@@ -8,7 +8,8 @@ from __future__ import annotations
 import ast
 import os
 import re
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from torana.gateway.source import read_text
 
@@ -19,8 +20,7 @@ _NEEDS_ASGI = ("channels", "daphne")
 _DEEPEST = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """The application of a project: its module and name, and why it is that."""
 
     module: str
@@ -28,14 +28,12 @@ class Project:
     why: str
 
 
-@dataclass(slots=True)
-class _Settings:
+class _Settings(Struct):
     texts: dict[str, str] = field(default_factory=dict)
     installed: set[str] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """What a project's settings say: their name, its package, plain texts, and what it installs that needs ASGI."""
 
     settings: str

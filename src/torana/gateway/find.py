@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from torana.base.errors import LoadError
 from torana.gateway.django_project import project_of
@@ -36,8 +37,7 @@ _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _JUPYTER = ("lab", "notebook", "server")
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """An application to import.
 
     ``attribute`` is None where names are still to be tried. ``directory`` goes first on the import path.

@@ -24,8 +24,9 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from msgspec import Struct, field
 
 from torana.gateway.culprit import stack_place
 from torana.gateway.servers import ENTRIES, Entry
@@ -60,8 +61,7 @@ class ServesItself(SystemExit):
         )
 
 
-@dataclass(slots=True)
-class Noticed:
+class Noticed(Struct):
     """What was noticed, in order."""
 
     calls: list[Call] = field(default_factory=list)

@@ -6,8 +6,9 @@ What the user says (``--interface``) wins. Never here: imports, gateways.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from torana.base.errors import LoadError
 from torana.base.worker_policy import ANY
@@ -19,8 +20,7 @@ from torana.gateway.state import keeping_of
 _DEEPEST = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """An application, or a ``Life`` that makes one, and what is known about it; as ``products.hosted.Hosted``."""
 
     application: Any

@@ -8,8 +8,9 @@ application; so does an async factory. Never here: answering.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 
 def _nowhere() -> Sequence[tuple[str, int]]:
@@ -20,8 +21,7 @@ def _nobody(why: str) -> None:
     """Nobody can be asked to stop."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where an application is served and by whom, for one that shows its own address, or can end its server."""
 
     #: (host, port) of each TCP listener, from start-up on; "" and "::" are every interface. None for unix sockets.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct
+
+from torana.base.secret import Secret
 
 
-@dataclass(frozen=True, slots=True)
-class ApplicationOptions:
+class ApplicationOptions(Struct, frozen=True):
     """Where the application is and what it is."""
 
     #: "module:attribute", "module", a file, or "" for a search of the current directory.
@@ -24,11 +25,10 @@ class ApplicationOptions:
     #: Others beside this one, which then has the root; with an empty ``target`` there are only these.
     mounts: tuple[MountOptions, ...] = ()
     #: Random text, the same in every worker as long as the program lives: for a product that signs its cookies.
-    secret: str = field(default="", repr=False, compare=False)
+    secret: Secret = Secret()
 
 
-@dataclass(frozen=True, slots=True)
-class MountOptions:
+class MountOptions(Struct, frozen=True):
     """One of several applications (``[[app]]``)."""
 
     application: ApplicationOptions
@@ -43,8 +43,7 @@ class MountOptions:
     threads: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class GatewayOptions:
+class GatewayOptions(Struct, frozen=True):
     """How applications are called."""
 
     #: "auto", "on" or "off".

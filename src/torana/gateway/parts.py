@@ -5,12 +5,12 @@ Values only; ``build`` makes a gateway of them that chooses (``choice``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Part:
+
+class Part(Struct, frozen=True):
     """One of several applications, and which requests are its."""
 
     #: An application, a ``life.Life`` or a ``Pair``.
@@ -29,15 +29,13 @@ class Part:
     threads: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(Struct, frozen=True):
     """Several applications."""
 
     parts: tuple[Part, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """The WSGI and the ASGI application of one site."""
 
     wsgi: Any

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-from dataclasses import dataclass
 from types import MethodType, ModuleType
 from typing import Any, Final
+
+from msgspec import Struct
 
 from torana.base.errors import LoadError
 
@@ -18,8 +19,7 @@ from torana.base.errors import LoadError
 SAY: Final = "say which with --interface asgi, asgi2 or wsgi"
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """The positional parameters a callable takes."""
 
     least: int

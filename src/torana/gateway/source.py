@@ -8,14 +8,14 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 _LARGEST_BYTES = 4 * 1024 * 1024
 _BLOCKS = (ast.If, ast.Try, ast.With, ast.AsyncWith, ast.For, ast.While)
 
 
-@dataclass(slots=True)
-class Source:
+class Source(Struct):
     """The facts of one file; all empty if there is none, or none that could be read."""
 
     #: Roots of the modules that are imported anywhere ("streamlit"), and at the top level of the file.

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from torana.base.errors import ConfigError
 
@@ -32,8 +33,7 @@ class Kind(Enum):
     SYSTEMD = "systemd"
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(Struct, frozen=True):
     """One place to listen on, as the user meant it or as the kernel gave it.
 
     ``host`` and ``port`` belong to TCP (host "" is every interface), ``path`` to unix sockets (a leading NUL is

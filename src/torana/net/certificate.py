@@ -10,7 +10,8 @@ import base64
 import binascii
 import calendar
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 _SEQUENCE, _SET, _OID, _BOOLEAN, _OCTETS, _INTEGER = 0x30, 0x31, 0x06, 0x01, 0x04, 0x02
 _UTC_TIME, _GENERALISED_TIME = 0x17, 0x18
@@ -36,8 +37,7 @@ class CertificateError(ValueError):
     """These bytes are not a certificate that we can read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Certificate:
+class Certificate(Struct, frozen=True):
     """The facts of one certificate."""
 
     #: DNS names it is for, lower-cased, possibly with "*" as their first label.

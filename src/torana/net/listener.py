@@ -14,8 +14,9 @@ import socket
 import stat
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from enum import Enum
+
+from msgspec.structs import replace
 
 from torana.base.errors import BindError
 from torana.net.address import Address, Kind, parse_address

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
+
+from torana.base.secret import Secret
 
 
-@dataclass(frozen=True, slots=True)
-class TlsOptions:
+class TlsOptions(Struct, frozen=True):
     """One certificate and how clients are asked for theirs; paths are files in PEM format."""
 
     certfile: str
     keyfile: str | None = None
-    keyfile_password: str | None = None
+    keyfile_password: Secret | None = None
     #: More certificates, chosen by server name (SNI): (certfile, keyfile) pairs.
     more_certificates: tuple[tuple[str, str | None], ...] = ()
     ca_certs: str | None = None
@@ -24,8 +25,7 @@ class TlsOptions:
     reload_interval_s: float = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class ListenOptions:
+class ListenOptions(Struct, frozen=True):
     """Where to listen and how deep the queue is."""
 
     #: Addresses as typed: "HOST:PORT", "[V6]:PORT", "unix:PATH", "fd:N", "systemd[:NAME]".
@@ -37,8 +37,7 @@ class ListenOptions:
     tls: TlsOptions | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TransportOptions:
+class TransportOptions(Struct, frozen=True):
     """Bounds of one connection's buffers, in bytes."""
 
     read_bytes: int = 64 * 1024
@@ -46,8 +45,7 @@ class TransportOptions:
     write_low_bytes: int = 16 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class NetOptions:
+class NetOptions(Struct, frozen=True):
     """Everything of floor ``net``."""
 
     listen: ListenOptions = field(default_factory=ListenOptions)

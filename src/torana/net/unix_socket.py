@@ -11,14 +11,14 @@ import os
 import socket
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from torana.base.errors import BindError, ConfigError
 
 
-@dataclass(frozen=True, slots=True)
-class SocketFile:
+class SocketFile(Struct, frozen=True):
     """A socket file that we made, known again by what cannot be forged by making another at the same path."""
 
     path: str

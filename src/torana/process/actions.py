@@ -1,7 +1,6 @@
 """What the plan may order: values that the supervisor carries out and the fleet then notes.
 
-``why`` is for the log, a word or a sentence. They are structs of msgspec because a dozen dataclasses take five
-milliseconds to make, at every start. Never here: how any of it is done.
+``why`` is for the log, a word or a sentence. Never here: how any of it is done.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import mmap
 import time
-from dataclasses import dataclass
 
 from msgspec import Struct
 
@@ -31,8 +30,7 @@ class InFlight(Struct, frozen=True):
         return f"{self.text} ({self.age_s:.1f} s)"
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """One row as it was at one moment. Counters only grow, and wrap at 2**64."""
 
     #: Whether the worker had begun to serve; all else is empty before that.

@@ -15,7 +15,9 @@ import socket
 import struct
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from torana.base.errors import LoadError, ToranaError
 from torana.process.exit_codes import exit_code_of
@@ -27,8 +29,7 @@ READY, BROKEN = "ready", "broken"
 _LENGTH = struct.Struct("!I")
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(Struct, frozen=True):
     """What a child shall serve: options, or instead of its application the reason why there is none."""
 
     options: RunOptions

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from torana.process.control import Control, open_control
 from torana.process.hooks import HookInfo, Hooks

@@ -18,10 +18,10 @@ import stat
 import struct
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from msgspec import Struct, field
 
 from torana.process.commands import ANSWER_BYTES, REQUEST_BYTES, Request, StopRequest
 from torana.process.options import RunOptions
@@ -42,8 +42,7 @@ _CREDENTIALS = struct.Struct("3i")
 Answer = Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
-@dataclass(slots=True)
-class _Client:
+class _Client(Struct):
     sock: socket.socket
     token: int
     since_s: float

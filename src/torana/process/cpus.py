@@ -10,7 +10,8 @@ import contextlib
 import math
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 #: Of a memory limit, this part is for workers; the rest is for the supervisor, services and the page cache.
 _FOR_WORKERS = 0.9
@@ -20,16 +21,14 @@ _NO_LIMIT_BYTES = 1 << 60
 _LONGEST_FILE = 16384
 
 
-@dataclass(frozen=True, slots=True)
-class CpuCount:
+class CpuCount(Struct, frozen=True):
     """A number of workers, and the sum that led to it as one sentence for the log."""
 
     workers: int
     arithmetic: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Group:
+class _Group(Struct, frozen=True):
     """The directories of one control group, itself first and the outermost last."""
 
     directories: tuple[str, ...]

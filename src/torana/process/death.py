@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from torana.process import exit_codes
 
@@ -51,8 +52,7 @@ class Usage(Protocol):
     def ru_maxrss(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryEvents:
+class MemoryEvents(Struct, frozen=True):
     """What the kernel says about the memory of our cgroup."""
 
     #: Processes it has ended for lack of memory, in all.

@@ -11,7 +11,9 @@ import errno
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from torana.base.errors import BindError
 from torana.net.address import Address, Kind, parse_address
@@ -23,8 +25,7 @@ from torana.net.unix_socket import SocketFile
 SHARED = -1
 
 
-@dataclass(slots=True)
-class Heirloom:
+class Heirloom(Struct):
     """One socket, with the bind that it was opened for and, if the other program made its file, that file."""
 
     slot: int

@@ -17,8 +17,10 @@ import signal
 import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from torana.base.errors import LoadError
 from torana.process.aside import close_connections, fork_aside
@@ -38,8 +40,7 @@ _MOST_WAITING = 256
 _LOOK_S, _UNKILLABLE_S = 0.02, 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class HookInfo:
+class HookInfo(Struct, frozen=True):
     """What a hook is told. What an event is not about is None, "" or empty."""
 
     event: str
@@ -199,8 +200,7 @@ class Hooks:
         _kill_group(running.pid)
 
 
-@dataclass(slots=True)
-class _Running:
+class _Running(Struct):
     """A child that runs one function."""
 
     pid: int

@@ -16,9 +16,10 @@ import stat
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from torana.process.spawn import open_descriptors
 
@@ -37,8 +38,7 @@ _MOST = 20
 _LONGEST = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Struct, frozen=True):
     """What was there before."""
 
     fds: frozenset[int]

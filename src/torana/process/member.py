@@ -16,8 +16,9 @@ import signal
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import replace
 from types import FrameType
+
+from msgspec.structs import replace
 
 from torana.base.errors import ToranaError
 from torana.net.listener import Listener, open_listeners

@@ -17,9 +17,10 @@ import select
 import selectors
 import signal
 import time
-from dataclasses import dataclass, field
 from errno import ECHILD, EPIPE, ETIMEDOUT, errorcode
 from typing import TYPE_CHECKING, NoReturn
+
+from msgspec import Struct, field
 
 from torana.process.channel import Channel, ChannelClosed, ChannelFull, Message
 from torana.process.dump import DUMP_SIGNAL
@@ -45,8 +46,7 @@ _RETRY_S, _LONGEST_RETRY_S = 0.1, 30.0
 _EARLY_S = 10.0
 
 
-@dataclass(slots=True)
-class Zygote:
+class Zygote(Struct):
     """One of them, as the supervisor sees it."""
 
     pid: int

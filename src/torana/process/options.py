@@ -5,8 +5,9 @@ They are frozen, hold no open thing and can be pickled, so they also travel to a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Final
+
+from msgspec import Struct, field
 
 from torana.gateway.options import ApplicationOptions, GatewayOptions
 from torana.net.options import NetOptions
@@ -36,8 +37,7 @@ HANDOFF_VARIABLE: Final = "TORANA_HANDOFF"
 RESTARTS: Final = ("always", "on-failure", "never")
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceOptions:
+class ServiceOptions(Struct, frozen=True):
     """A program beside the workers, one per server (``[[service]]``)."""
 
     #: What the log calls it; one of a kind.
@@ -52,20 +52,22 @@ class ServiceOptions:
     stop_s: float = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(Struct, frozen=True):
     """What to execute to have this program again, as it was typed."""
 
     #: The first word is looked up in PATH if it has no slash.
     words: tuple[str, ...] = ()
     #: The environment as it was, before an env file was read into it.
-    environ: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    environ: tuple[tuple[str, str], ...] = ()
     #: Where it was started, with its symbolic links; "" if that was nowhere.
     directory: str = ""
 
+    def __repr__(self) -> str:
+        # An environment holds passwords.
+        return f"Program(words={self.words!r}, directory={self.directory!r})"
 
-@dataclass(frozen=True, slots=True)
-class ProcessOptions:
+
+class ProcessOptions(Struct, frozen=True):
     """What a deployer may say about the process itself."""
 
     #: Worker processes; 0 chooses by the CPUs and the memory that are ours ("auto").
@@ -101,15 +103,14 @@ class ProcessOptions:
     #: The user's run-time directory (XDG_RUNTIME_DIR), "" where there is none.
     runtime_dir: str = ""
     #: What SIGUSR2 executes, and what a program that was started that way found in HANDOFF_VARIABLE.
-    program: Program = field(default_factory=Program, compare=False)
+    program: Program = field(default_factory=Program)
     handoff: str = ""
     services: tuple[ServiceOptions, ...] = ()
     #: Functions to call: (one of ``HOOK_EVENTS``, "module:function"), in the order they are called.
     hooks: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LogOptions:
+class LogOptions(Struct, frozen=True):
     """What the server says about itself on standard error."""
 
     #: "debug", "info", "warning", "error" or "critical".
@@ -120,8 +121,7 @@ class LogOptions:
     color: str = "auto"
 
 
-@dataclass(frozen=True, slots=True)
-class ReloadOptions:
+class ReloadOptions(Struct, frozen=True):
     """Which files a development server watches."""
 
     is_on: bool = False
@@ -133,8 +133,7 @@ class ReloadOptions:
     exclude: tuple[str, ...] = (".*", "__pycache__", "node_modules", "venv", "site-packages")
 
 
-@dataclass(frozen=True, slots=True)
-class RunOptions:
+class RunOptions(Struct, frozen=True):
     """One run of the server."""
 
     application: ApplicationOptions = field(default_factory=ApplicationOptions)

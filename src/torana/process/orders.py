@@ -10,8 +10,9 @@ import logging
 import os
 import signal
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from torana import __version__
 from torana.base.errors import ToranaError

@@ -16,7 +16,6 @@ Never here: a clock, a process, a log. Nothing is sent twice, since every action
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from signal import SIGABRT, SIGKILL
 from typing import TypeAlias
 
@@ -43,8 +42,7 @@ from torana.process.options import RunOptions
 from torana.process.states import Mode, State
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """Times in seconds and bounds that the plan goes by. A 0 in the first four means: no bound."""
 
     boot_s: float = 600.0

@@ -9,7 +9,8 @@ of its parent's death (PR_SET_PDEATHSIG) is forgotten by the kernel here: ask fo
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from torana.base.errors import ConfigError
 
@@ -19,8 +20,7 @@ _SETGID, _SETUID = 6, 7
 _LARGEST_ID = 2**32 - 2
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """A user, a group, and all groups of the user; numbers."""
 
     uid: int

@@ -15,8 +15,9 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from types import FrameType
+
+from msgspec.structs import replace
 
 from torana.net.listener import Listener, open_listeners
 from torana.process.child import BROKEN, READY, Child, Order

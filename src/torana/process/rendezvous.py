@@ -13,7 +13,8 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from torana.net.address import UNIX_PATH_BYTES, Kind, parse_address
 from torana.process.options import RunOptions
@@ -25,8 +26,7 @@ _UNFIT = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)
 _LONGEST_NAME = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Meeting:
+class Meeting(Struct, frozen=True):
     """A path, or None and the reason why there is none; ``is_wish`` if a deployer named it."""
 
     path: str | None

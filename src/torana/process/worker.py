@@ -12,8 +12,9 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from torana.net.listener import Listener
 from torana.process.log import set_up_log

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from torana.base.errors import LoadError
 from torana.base.worker_policy import ANY, POLICIES
@@ -38,8 +40,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Application:
+class Application(Struct, frozen=True):
     """An application object (or a ``gateway.life.Life`` that makes one), its interface as ``gateway.detect`` names
     them ("auto": found out when it is made), and how both were found out.
     """

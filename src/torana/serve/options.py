@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct, field
 
 from torana.wire.http1.limits import Limits
 from torana.wire.http2.limits import Limits as Http2Limits
 from torana.wire.websocket.limits import Limits as WebSocketLimits
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(Struct, frozen=True):
     """Wall-clock limits in seconds; 0 turns one off. Rates in bytes per second."""
 
     #: From connect to the first byte of a request.
@@ -56,8 +55,7 @@ class Timeouts:
     http2_stalled_s: float = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """Counts and sizes; sizes in bytes, 0 means no bound where that is allowed."""
 
     #: Open connections of this worker; 0 chooses min(10000, 0.8 x RLIMIT_NOFILE).
@@ -82,8 +80,7 @@ class Bounds:
     spool_disk_bytes: int = 1024 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """Who may speak for a client, and what is said about the server."""
 
     #: Addresses and networks ("10.0.0.0/8"), "unix", or "*".
@@ -100,8 +97,7 @@ class Identity:
     websocket_origins: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class AccessLogOptions:
+class AccessLogOptions(Struct, frozen=True):
     """What is written about each request."""
 
     is_on: bool = True
@@ -111,8 +107,7 @@ class AccessLogOptions:
     file: str = "-"
 
 
-@dataclass(frozen=True, slots=True)
-class SessionKey:
+class SessionKey(Struct, frozen=True):
     """Where a request may carry what names its session."""
 
     #: "cookie" (ours), "header", "query" or "client" (its address).
@@ -132,8 +127,7 @@ class SessionKey:
         return f"{self.kind} {self.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class ServeOptions:
+class ServeOptions(Struct, frozen=True):
     """Everything of floor ``serve``."""
 
     timeouts: Timeouts = field(default_factory=Timeouts)

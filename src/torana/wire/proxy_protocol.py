@@ -10,8 +10,9 @@ from __future__ import annotations
 import ipaddress
 import re
 import struct
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from torana.wire.events import NEED_DATA, Mark, WireError
 
@@ -51,8 +52,7 @@ _CIPHERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """What the proxy said. ``client`` and ``server`` are None where it said nothing: the socket's own then count."""
 
     client: tuple[str, int] | None

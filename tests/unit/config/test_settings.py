@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections import Counter
 from typing import Any
 
 import pytest
+from msgspec import Struct
+from msgspec.structs import fields, replace
 
+from torana.base.secret import Secret
 from torana.config.assemble import run_options
 from torana.config.explain import spellings
 from torana.config.foreign import FOREIGN
@@ -19,7 +21,7 @@ from torana.config.settings import BY_NAME, SETTINGS, key_of, nearest
 from torana.config.sources import Gathered
 from torana.config.unavailable import HIDDEN
 from torana.net.options import ListenOptions, NetOptions, TlsOptions
-from torana.process.options import RunOptions
+from torana.process.options import Program, RunOptions
 
 #: Options that no single setting fills, each with the reason.
 WITHOUT_SETTING = {
@@ -50,10 +52,10 @@ CONTRACT = """
 
 def option_paths(options: Any, prefix: str = "") -> list[str]:
     paths = []
-    for field in dataclasses.fields(options):
+    for field in fields(options):
         value = getattr(options, field.name)
         path = f"{prefix}{field.name}"
-        paths += option_paths(value, path + ".") if dataclasses.is_dataclass(value) else [path]
+        paths += option_paths(value, path + ".") if isinstance(value, Struct) else [path]
     return paths
 
 
@@ -125,8 +127,23 @@ def test_what_is_said_arrives_in_the_option(setting: Setting) -> None:
         gathered.add(Said("certfile", __file__, Origin(Rank.FLAG, "--certfile")))
         gathered.add(Said("ca_certs", __file__, Origin(Rank.FLAG, "--ca-certs")))
     value = option_at(run_options(gathered), setting.fills)
+    if setting.name == "mount":
+        value = (replace(value[0], application=replace(value[0].application, secret=Secret())),)
     assert value == setting.kind.read(text) or setting.name in ("max_requests", "limit_write_resume")
     assert value != setting.default_value
+
+
+def test_no_secret_is_seen_where_options_are_shown() -> None:
+    """As in a traceback with the values of variables."""
+    gathered = Gathered(program=Program(("torana", "run"), (("DATABASE", "pa55word"),), "/srv"))
+    gathered.add(Said("certfile", __file__, Origin(Rank.FLAG, "--certfile")))
+    gathered.add(Said("keyfile_password", "pa55word", Origin(Rank.FLAG, "--keyfile-password")))
+    options = run_options(gathered)
+    assert options.net.listen.tls is not None
+    assert options.net.listen.tls.keyfile_password == "pa55word"
+    assert "pa55word" not in repr(options)
+    assert len(options.application.secret) > 20
+    assert options.application.secret not in repr(options)
 
 
 def test_the_reference_page_tells_all_that_can_be_used() -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from torana.base.worker_policy import ANY, SINGLE, STICKY
 from torana.process.actions import AbandonReload, Adopt, Retire, Spawn, Stop

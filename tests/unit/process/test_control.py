@@ -11,11 +11,11 @@ import socket
 import stat
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from torana.base.errors import ToranaError
 from torana.process import control as room

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from signal import SIGABRT, SIGKILL
 
 import pytest
+from msgspec.structs import replace
 
 from torana.process.actions import (
     AbandonReload,

@@ -7,14 +7,14 @@ file, nothing is imported yet) or ``unwrap(application) -> Hosted`` (an object o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from torana.base.worker_policy import ANY
 
 
-@dataclass(frozen=True, slots=True)
-class Hosted:
+class Hosted(Struct, frozen=True):
     """An application, or a ``gateway.life.Life`` that makes one on the serving loop.
 
     ``interface``: as ``gateway.detect`` names them; "auto" only with a ``Life``, found out when it is made. ``name``:

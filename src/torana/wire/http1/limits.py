@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What one HTTP/1 message head and its framing may cost; sizes in bytes."""
 
     request_line_bytes: int = 8 * 1024

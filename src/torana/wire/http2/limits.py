@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What one connection may cost; sizes in bytes. Header and trailer sections are bounded as in HTTP/1."""
 
     #: Requests that run at once, cancelled ones counted until the application has ended.

@@ -6,7 +6,7 @@ taken. Never here: compressing (``deflate``), the rest of the handshake.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from torana.base.headers import elements
 
@@ -27,8 +27,7 @@ _BITS = {b"%d" % bits: bits for bits in range(8, MOST_BITS + 1)}
 ANY_BITS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class DeflateOffer:
+class DeflateOffer(Struct, frozen=True):
     """One good offer; bits are 0 where the parameter is absent."""
 
     server_bits: int = 0
@@ -37,8 +36,7 @@ class DeflateOffer:
     client_no_takeover: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Deflate:
+class Deflate(Struct, frozen=True):
     """What was agreed on, seen from the server: ours is what we compress, theirs what we inflate."""
 
     our_bits: int = OUR_BITS
