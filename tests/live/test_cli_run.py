@@ -142,6 +142,21 @@ def test_stopping_while_the_application_loads_is_as_asked(place: Path) -> None:
         server.kill()
 
 
+def test_a_stop_whose_exception_gets_nowhere_is_obeyed_after_the_import(place: Path) -> None:
+    (place / "slow_site.py").write_text(
+        "import os, signal\nclass Swallows:\n    def __del__(self):\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n        os.getpid()\nSwallows()\n"
+        "async def app(scope, receive, send):\n    print('called', flush=True)\n"
+    )
+    server = Server(command_for("slow_site:app"), place, child_environment())
+    try:
+        assert server.process.wait(20) == 0
+        server.wait_for_end()
+        assert "Stopped before the application was started" in server.log and "called" not in server.log
+    finally:
+        server.kill()
+
+
 def test_stopping_while_the_application_starts_up_is_as_asked(place: Path) -> None:
     (place / "slow_site.py").write_text(
         "import asyncio\nasync def app(scope, receive, send):\n    print('starting', flush=True)\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import sys
@@ -128,7 +129,10 @@ def test_a_thousand_signals_of_all_kinds(faulty: Faulty) -> None:
         slots = max(map(int, (word.split()[0] for word in server.log.split("Workers: ")[1:])), default=2)
         assert len(os.listdir(f"/proc/{server.pid}/fd")) <= descriptors + 2 * slots
         assert len(server.log_since(mark)) < 1_000_000
-    assert "Traceback" not in server.log
+    # A worker that still loads is ended by an exception. Where that gets nowhere, as in the callback of a weak
+    # reference, Python tells so, and the worker ends when it has loaded.
+    told = re.sub(r"Exception ignored in.*\nTraceback.*\n(  .*\n)*KeyboardInterrupt.*\n", "", server.log)
+    assert "Traceback" not in told
 
 
 @pytest.mark.threat("G-102", sent="TERM at the start, during a reload, amid crashes", verdict="the end in order")

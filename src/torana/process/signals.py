@@ -132,25 +132,22 @@ def _loop_handlers() -> dict[int, object]:
 
 
 def stop_while_loading() -> None:
-    """Until the loop begins, TERM and QUIT end the program as Ctrl-C does: as asked, with code 0."""
+    """Until ``only_note``, TERM and QUIT end the program as Ctrl-C does: as asked, with code 0."""
+    ending = _Ending()
     for number in _ends():
-        signal.signal(number, _interrupt)
+        signal.signal(number, ending)
 
 
 def only_note() -> list[int]:
     """From here until the loop hears signals they are only noted, in the list that is returned.
 
-    A loop that is interrupted while it begins can neither run nor be closed.
+    A loop that is interrupted while it begins can neither run nor be closed. The list has those already whose
+    exception got nowhere.
     """
-    noted: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        noted.append(number)
-
-    for number in _ends():
-        if signal.getsignal(number) is _interrupt:
-            signal.signal(number, note)
-    return noted
+    endings = [handler for handler in map(signal.getsignal, _ends()) if isinstance(handler, _Ending)]
+    for ending in endings:
+        ending.is_loading = False
+    return endings[0].noted if endings else []
 
 
 def hear_no_more() -> None:
@@ -163,5 +160,16 @@ def _ends() -> list[int]:
     return [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGQUIT") if hasattr(signal, name)]
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+class _Ending:
+    """The handler of a process that loads its application. What it raises is lost where Python passes exceptions over,
+    in a destructor or the callback of a weak reference, or where the application catches it: so each call is noted.
+    """
+
+    def __init__(self) -> None:
+        self.noted: list[int] = []
+        self.is_loading = True
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.noted.append(number)
+        if self.is_loading:
+            raise KeyboardInterrupt

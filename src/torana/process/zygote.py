@@ -34,6 +34,7 @@ from torana.process.leftovers import look_around, warn_of_leftovers
 from torana.process.log import set_up_log
 from torana.process.member import settle_signals
 from torana.process.privileges import become
+from torana.process.signals import only_note
 from torana.process.spawn import Duty, Errand, fork
 from torana.process.worker import Application, load_application
 
@@ -94,6 +95,8 @@ def _live(errand: Errand) -> Duty | None:
     took_ms = (time.monotonic() - errand.began_s) * 1000
     logger.info("Preload: %s is imported (zygote, generation %d) after %.0f ms",
                 application.name, errand.generation, took_ms)  # fmt: skip
+    if only_note():
+        return None
     for number in _ENDING:
         signal.signal(number, _pass_over)
     _say(errand.channel, {"say": "loaded"})

@@ -44,3 +44,22 @@ print(noted == [signal.SIGTERM])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+
+
+def test_a_signal_whose_exception_gets_nowhere_is_noted_all_the_same() -> None:
+    code = """
+import os, signal
+from torana.process.signals import only_note, stop_while_loading
+
+class Swallows:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.getpid()
+
+stop_while_loading()
+Swallows()
+print(only_note() == [signal.SIGTERM])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (0, "True\n")
+    assert "Exception ignored" in done.stderr
