@@ -6,14 +6,11 @@ Frames of this program and of the import machinery are dropped; runs of frames o
 from __future__ import annotations
 
 import os
-import sysconfig
 import traceback
+from functools import cache
 from types import TracebackType
 
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_INSTALLED = tuple(
-    path + os.sep for path in {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-)
 #: Compiled modules of ours name their files relative to the source tree.
 _COMPILED = "src/torana/"
 #: Longest traceback that is shown; a recursion error has a thousand frames, all alike.
@@ -87,7 +84,15 @@ def _is_machinery(filename: str) -> bool:
 def _is_users(filename: str) -> bool:
     if _is_machinery(filename) or filename.startswith("<") or f"{os.sep}site-packages{os.sep}" in filename:
         return False
-    return not filename.startswith(_INSTALLED)
+    return not filename.startswith(_installed())
+
+
+@cache
+def _installed() -> tuple[str, ...]:
+    # Seldom asked for, and it costs every start two milliseconds.
+    import sysconfig
+
+    return tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
 def _short(filename: str) -> str:

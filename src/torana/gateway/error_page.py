@@ -6,7 +6,6 @@ Everything shown is escaped; nothing of the request is shown.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from html import escape
 from typing import Any
 
 from torana.gateway.culprit import trimmed
@@ -81,6 +80,9 @@ def _fields(body: bytes, *, is_html: bool) -> Fields:
 
 
 def _html(cause: str, detail: str, closing: str = _WAITING) -> str:
+    # Two milliseconds for the names of all characters, at the start of servers that will never show this.
+    from html import escape
+
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>The application failed</title>'
         f"<style>{_STYLE}</style></head><body><h1>{escape(cause)}</h1>"
