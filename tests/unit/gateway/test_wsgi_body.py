@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import sys
 
 import pytest
 
@@ -117,8 +118,28 @@ def test_big_body_leaves_memory_and_then_the_disk(monkeypatch):
 
 
 def test_many_small_pieces_cost_no_object_each():
-    spool = spooled(b"x" * 1000, 1 << 20, 1)
-    assert isinstance(spool._buffer, io.BytesIO)
+    before = sys.getallocatedblocks()
+    spool = spooled(LINES * 1000, 1 << 20, 2)
+    assert sys.getallocatedblocks() - before < 100
+    with spool.open() as stream:
+        assert stream.read() == LINES * 1000
+
+
+def test_small_and_large_pieces_keep_their_order():
+    pieces = [bytes([number]) * size for number, size in enumerate([10, 5000, 3, 3, 70_000, 4096, 4095, 1, 20_000, 2])]
+    for memory_bytes in (1 << 20, 80_000, 5000, 0):
+        spool = Spool(memory_bytes)
+        for piece in pieces:
+            spool.write(piece)
+        with spool.open() as stream:
+            assert stream.read() == b"".join(pieces)
+
+
+def test_a_body_in_one_piece_is_not_copied():
+    body = bytes(100_000)
+    spool = Spool(1 << 20)
+    spool.write(body)
+    assert spool.open().read() is body
 
 
 @pytest.mark.parametrize("memory_bytes", [4, 1000])

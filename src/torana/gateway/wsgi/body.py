@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _STEP_BYTES = 64 * 1024
 #: What is kept in memory is told each time it has grown by this much.
 _TOLD_BYTES = 16 * 1024
+#: Pieces smaller than this are gathered, for each object has a price; larger ones are not copied before the end.
+_SMALL_BYTES = 4 * 1024
 
 
 class SpoolFull(Exception):
@@ -35,8 +37,9 @@ class Spool:
         self._channel = channel
         self._told = 0
         self._on_disk = 0
-        self._only = b""
-        self._buffer: io.BytesIO | None = None
+        self._parts: list[bytes] = []
+        #: Small pieces after these, together.
+        self._small = bytearray()
         self._file: io.FileIO | None = None
         #: Bytes taken so far.
         self.size = 0
@@ -48,32 +51,29 @@ class Spool:
             self._put(data)
         elif self.size > self._memory_bytes or not self._may_keep():
             self._spill(data)
-        elif self._buffer is not None:
-            self._buffer.write(data)
-        elif self._only:
-            # Many small pieces must not each cost an object.
-            self._buffer = io.BytesIO()
-            self._buffer.write(self._only)
-            self._buffer.write(data)
-            self._only = b""
+        elif len(data) < _SMALL_BYTES and (self._parts or self._small):
+            self._small += data
+            if len(self._small) >= _STEP_BYTES:
+                self._gather()
         else:
-            self._only = data
+            self._gather()
+            self._parts.append(data)
 
     def open(self) -> IO[bytes]:
         """The body from its beginning: seekable, BufferedReader-like, ending where the body ends."""
         if self._file is not None:
             self._file.seek(0)
             return io.BufferedReader(self._file, _STEP_BYTES)
-        if self._buffer is not None:
-            self._buffer.seek(0)
-            return self._buffer
-        return io.BytesIO(self._only)
+        self._gather()
+        parts, self._parts = self._parts, []
+        # Not copied where there is one piece, nor again by an application that reads all at once.
+        return io.BytesIO(parts[0] if len(parts) == 1 else b"".join(parts))
 
     def discard(self) -> None:
         """Give the disk space back; whatever still reads the file then fails."""
         file, self._file = self._file, None
-        self._only = b""
-        self._buffer = None
+        self._parts.clear()
+        self._small.clear()
         if file is not None:
             file.close()
         channel, self._channel = self._channel, None
@@ -90,18 +90,20 @@ class Spool:
     def _spill(self, data: bytes) -> None:
         # Unbuffered: what is written is on its way, and reading it later needs no second copy.
         self._file = tempfile.TemporaryFile(buffering=0, prefix="torana-")  # noqa: SIM115 - closed by discard
-        if self._buffer is not None:
-            with self._buffer.getbuffer() as held:
-                self._put(held)
-            self._buffer = None
-        elif self._only:
-            self._put(self._only)
-            self._only = b""
-        self._put(data)
+        self._gather()
+        parts, self._parts = self._parts, []
+        for part in (*parts, data):
+            self._put(part)
         if self._channel is not None and self._told:
             self._channel.keep(0)
 
-    def _put(self, data: bytes | memoryview) -> None:
+    def _gather(self) -> None:
+        """Make one part of the small pieces."""
+        if self._small:
+            self._parts.append(bytes(self._small))
+            self._small.clear()
+
+    def _put(self, data: bytes) -> None:
         """Write to the file."""
         assert self._file is not None
         size = len(data)
@@ -112,7 +114,7 @@ class Spool:
         _write_all(self._file, data)
 
 
-def _write_all(file: io.FileIO, data: bytes | memoryview) -> None:
+def _write_all(file: io.FileIO, data: bytes) -> None:
     view = memoryview(data)
     while view:
         written = file.write(view[:_STEP_BYTES])
