@@ -70,8 +70,7 @@ def _tree_of_options(settings: Settings) -> dict[str, Any]:
         branch = tree
         for name in branches:
             branch = branch.setdefault(name, {})
-        value = settings[setting.name]
-        branch[leaf] = Secret(value) if setting.is_secret and value is not None else value
+        branch[leaf] = settings[setting.name]
     return tree
 
 

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from torana.base.errors import ConfigError
+from torana.base.secret import Secret
 from torana.config.app_kinds import where_of
 from torana.config.kinds import InnerError
 from torana.config.origin import DEFAULT, Origin, Rank, Said
@@ -82,7 +83,7 @@ def _read(setting: Setting, said: Said) -> Any:
         raise ConfigError(f"{setting.name} ({said.origin.place_of(error.key)}): {error}") from None
     except ValueError as error:
         raise ConfigError(_refusal(setting, said, str(error))) from None
-    return _located(setting, value, said.origin)
+    return Secret(value) if setting.is_secret else _located(setting, value, said.origin)
 
 
 def _refusal(setting: Setting, said: Said, why: str) -> str:

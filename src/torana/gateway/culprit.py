@@ -89,7 +89,7 @@ def _is_users(filename: str) -> bool:
 
 @cache
 def _installed() -> tuple[str, ...]:
-    # Seldom asked for, and it costs every start two milliseconds.
+    # Imported only here, where an error is shown: it takes milliseconds.
     import sysconfig
 
     return tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")})

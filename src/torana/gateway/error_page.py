@@ -80,7 +80,7 @@ def _fields(body: bytes, *, is_html: bool) -> Fields:
 
 
 def _html(cause: str, detail: str, closing: str = _WAITING) -> str:
-    # Two milliseconds for the names of all characters, at the start of servers that will never show this.
+    # Imported only here, as it reads the names of all characters: a start would wait milliseconds for them.
     from html import escape
 
     return (

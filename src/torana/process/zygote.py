@@ -96,6 +96,7 @@ def _live(errand: Errand) -> Duty | None:
     logger.info("Preload: %s is imported (zygote, generation %d) after %.0f ms",
                 application.name, errand.generation, took_ms)  # fmt: skip
     if only_note():
+        # A stop whose exception got nowhere.
         return None
     for number in _ENDING:
         signal.signal(number, _pass_over)

@@ -242,7 +242,7 @@ class Tunnel(Carrier):
         if not self._is_told:
             if self._tell_at == 0.0:
                 spread_s = min(len(self.crowd) / _TOLD_PER_S, self.site.timeouts.graceful_s / 4)
-                # Two milliseconds to import, and needed when a crowd is told of a stop.
+                # Imported only here: it takes milliseconds, and is needed when a crowd is told of a stop.
                 from random import random
 
                 self._tell_at = self.clock.now + (spread_s * random() if spread_s > _AT_ONCE_S else 0.0)

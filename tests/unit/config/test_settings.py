@@ -11,7 +11,8 @@ from msgspec import Struct
 from msgspec.structs import fields, replace
 
 from torana.base.secret import Secret
-from torana.config.assemble import run_options
+from torana.config.assemble import assemble, run_options
+from torana.config.check import check
 from torana.config.explain import spellings
 from torana.config.foreign import FOREIGN
 from torana.config.origin import Origin, Rank, Said
@@ -138,10 +139,11 @@ def test_no_secret_is_seen_where_options_are_shown() -> None:
     gathered = Gathered(program=Program(("torana", "run"), (("DATABASE", "pa55word"),), "/srv"))
     gathered.add(Said("certfile", __file__, Origin(Rank.FLAG, "--certfile")))
     gathered.add(Said("keyfile_password", "pa55word", Origin(Rank.FLAG, "--keyfile-password")))
-    options = run_options(gathered)
+    settings = check(gathered)
+    options = assemble(settings)
     assert options.net.listen.tls is not None
     assert options.net.listen.tls.keyfile_password == "pa55word"
-    assert "pa55word" not in repr(options)
+    assert "pa55word" not in repr(settings) + repr(options)
     assert len(options.application.secret) > 20
     assert options.application.secret not in repr(options)
 
