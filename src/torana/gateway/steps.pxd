@@ -14,9 +14,12 @@ cdef extern from "Python.h":
 cdef class Steps(Answerer):
     cdef public object _inner
     cdef object _result
+    cdef public object _ahead
 
     cdef object _call(self)
     cdef object _ended(self, object error, object result)
+    cpdef bint go_ahead(self) except -1
+    cdef object _take(self, object error)
     cdef object _step(self, object error)
 
 # One step of a coroutine without an exception for its end; steps.py calls it in the compiled build.

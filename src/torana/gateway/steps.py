@@ -20,6 +20,8 @@ except ImportError:
 
 #: What a step gives when there is no further one.
 _OVER = object()
+#: What a step that was made ahead gave, where it only wanted a turn of the loop (a bare ``yield``).
+_TURN = object()
 
 
 class Steps(Answerer):
@@ -29,6 +31,8 @@ class Steps(Answerer):
         self._inner: Any = None
         #: What the application's coroutine returned, in the compiled build.
         self._result: Any = None
+        #: What the step gave that was made before the task's first (``go_ahead``), until the task takes it.
+        self._ahead: Any = None
 
     # What a call says
 
@@ -49,7 +53,7 @@ class Steps(Answerer):
         return self
 
     def __next__(self) -> Any:
-        yielded = self._step(None)
+        yielded = self._step(None) if self._ahead is None else self._take(None)
         if yielded is _OVER:
             # Bare, because compiled this then costs no exception object.
             raise StopIteration
@@ -62,7 +66,9 @@ class Steps(Answerer):
     def throw(self, kind: Any, value: Any = None, traceback: Any = None) -> Any:
         """One step, with an exception at the place where the application waits."""
         error = value if value is not None else kind() if isinstance(kind, type) else kind
-        yielded = self._step(error if traceback is None else error.with_traceback(traceback))
+        if traceback is not None:
+            error = error.with_traceback(traceback)
+        yielded = self._step(error) if self._ahead is None else self._take(error)
         if yielded is _OVER:
             raise StopIteration
         return yielded
@@ -71,6 +77,39 @@ class Steps(Answerer):
         """Close the application's coroutine."""
         if self._inner is not None:
             self._inner.close()
+
+    # The step before the task's first
+
+    def go_ahead(self) -> bool:
+        """Make the first step before there is a task for it, which then finds it made; whether it was the last."""
+        try:
+            yielded = self._step(None)
+        except BaseException as ending:
+            self._ahead = ending
+            return True
+        self._ahead = _TURN if yielded is None else yielded
+        if yielded is _OVER:
+            return True
+        if getattr(yielded, "_asyncio_future_blocking", False):
+            # "I mean to wait": said again when the task takes it, for until then others may wait for the same future.
+            yielded._asyncio_future_blocking = False
+        return False
+
+    def _take(self, error: BaseException | None) -> Any:
+        """The task's first step, after ``go_ahead``."""
+        ahead = self._ahead
+        self._ahead = None
+        if ahead is _OVER:
+            return ahead
+        if isinstance(ahead, BaseException):
+            raise ahead
+        if ahead is _TURN:
+            return self._step(error)
+        if getattr(ahead, "_asyncio_future_blocking", None) is not None:
+            if error is not None and not ahead.cancel(*error.args):
+                return self._step(error)
+            ahead._asyncio_future_blocking = True
+        return ahead
 
     def _step(self, error: BaseException | None) -> Any:
         result = None

@@ -1,5 +1,6 @@
 cimport cython
 
+from torana.gateway.eager cimport start
 from torana.gateway.steps cimport Steps
 
 cdef class Turn

@@ -9,16 +9,13 @@ steps than those taken here, ``known`` finds out. Never here: how messages are m
 from __future__ import annotations
 
 import asyncio
-import sys
 from contextvars import Context
 from typing import Any
 
+from torana.gateway.eager import start
 from torana.gateway.steps import Steps
 
-_Task: Any = asyncio.Task
 _current_task: Any = asyncio.current_task
-#: A task may start at once instead of in the loop's next turn; where it may, aiohttp has it so, too.
-_HAS_EAGER = sys.version_info >= (3, 12)
 
 
 class Turns:
@@ -49,12 +46,9 @@ class Turns:
         turn = Turn.__new__(Turn)
         turn.begin(self, owner, protocol, message, is_head)
         context = self.context.copy()
-        if self._make_task is not None:
-            task = self._make_task(turn, context=context)
-        elif _HAS_EAGER:
-            task = _Task(turn, loop=self.loop, name="torana-request", context=context, eager_start=True)
-        else:
-            return _Task(turn, loop=self.loop, name="torana-request", context=context)
+        if self._make_task is None:
+            return start(turn, self.loop, "torana-request", context)
+        task = self._make_task(turn, context=context)
         return None if task.done() else task
 
 
@@ -67,6 +61,7 @@ class Turn(Steps):
     def begin(self, turns: Turns, owner: Any, protocol: Any, message: Any, is_head: bool) -> None:
         """What ``__init__`` does, without the cost of a call through the type."""
         self._inner = None
+        self._ahead = None
         self.turns = turns
         self.owner = owner
         self.protocol = protocol

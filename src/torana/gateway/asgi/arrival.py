@@ -23,6 +23,7 @@ class Source(Steps):
 
     def __init__(self, loop: Any) -> None:
         self._inner: Any = None
+        self._ahead: Any = None
         self._loop = loop
         self._waiting: list[Wakeup] = []
 

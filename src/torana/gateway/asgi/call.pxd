@@ -7,6 +7,7 @@ from torana.gateway.asgi.answer cimport Answer, new_answer
 from torana.gateway.asgi.body cimport Body, new_body
 from torana.gateway.asgi.conversation cimport WebSocketCall
 from torana.gateway.asgi.describe cimport Describer
+from torana.gateway.eager cimport start
 from torana.gateway.steps cimport Steps
 
 cdef class HttpCall

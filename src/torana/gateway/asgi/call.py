@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import time
 from contextvars import Context, copy_context
 from typing import Any
@@ -24,15 +23,12 @@ from torana.gateway.asgi.describe import Describer
 from torana.gateway.asgi.gone import follows_disconnect, is_disconnect, log_gone
 from torana.gateway.asgi.lifespan import Lifespan
 from torana.gateway.asgi.watch import Watch
+from torana.gateway.eager import start
 from torana.gateway.failure import ErrorPage, internal_error, log_failure, log_warning, plain, shown
 from torana.gateway.options import GatewayOptions
 from torana.gateway.steps import Steps
 
 _log = logging.getLogger("torana.error")
-
-_Task: Any = asyncio.Task
-#: A task may start at once instead of in the loop's next turn.
-_HAS_EAGER = sys.version_info >= (3, 12)
 
 
 class AsgiGateway(Gateway):
@@ -108,12 +104,9 @@ class AsgiGateway(Gateway):
     def _start(self, call: Steps, name: str) -> Any:
         """The task; None when it is done already, so that it and its call do not hold each other."""
         context = self._context.copy()
-        if self._make_task is not None:
-            task = self._make_task(call, context=context)
-        elif _HAS_EAGER:
-            task = _Task(call, loop=self._loop, name=name, context=context, eager_start=True)
-        else:
-            return _Task(call, loop=self._loop, name=name, context=context)
+        if self._make_task is None:
+            return start(call, self._loop, name, context)
+        task = self._make_task(call, context=context)
         return None if task.done() else task
 
     def tick(self, now_s: float) -> None:
@@ -138,6 +131,7 @@ class HttpCall(Steps):
         self.reply: Answer = new_answer(response, gateway.is_debug)
         self.task: Any = None
         self._inner: Any = None
+        self._ahead: Any = None
         self._is_stopped = False
         #: The application's time, and when it is over (monotonic seconds; 0: never); kept by ``watch``.
         self.limit_s = 0.0
