@@ -1,6 +1,6 @@
 cimport cython
 
-from torana.base.bytescan cimport decimal
+from torana.base.bytescan cimport decimal, is_word
 from torana.base.headers cimport is_field_value, is_token, lower, tokens
 from torana.exchange.carrier cimport Upgradable
 from torana.exchange.request cimport Request

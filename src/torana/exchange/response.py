@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from torana.base.bytescan import decimal
+from torana.base.bytescan import decimal, is_word
 from torana.base.headers import is_field_value, is_token, lower, tokens
 from torana.exchange.carrier import Upgradable
 from torana.exchange.states import (
@@ -112,16 +112,17 @@ class Response:
             self._check_field(name, value)
             size = len(name)
             # The only names that matter here have these lengths; all others pass at once.
-            if size == 14 or size == 17 or size == 10 or size == 7 or size == 2 or size == 16:
-                lowered = lower(name)
-                if lowered == b"content-length":
+            if size == 14:
+                if is_word(name, 0, 14, b"content-length"):
                     length = self._length(value)
                     if declared >= 0:
                         if length != declared:
                             raise ApplicationError("two different content-length fields")
                         continue
                     declared = length
-                elif lowered in _HOP_BY_HOP:
+            elif size == 17 or size == 10 or size == 7 or size == 2 or size == 16:
+                lowered = lower(name)
+                if lowered in _HOP_BY_HOP:
                     if lowered == b"connection" and b"close" in tokens(value):
                         wants_close = True
                     continue

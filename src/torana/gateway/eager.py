@@ -84,8 +84,12 @@ def start(steps: Steps, loop: Any, name: str, context: Context) -> Any:
         return None if task.done() else task
     if loop in _entered:
         return _Task(steps, loop=loop, name=name, context=context)
-    task = _new(_Unmade)
-    _set_early(task, (steps, loop, name, context))
+    early = (steps, loop, name, context)
+    if cython.compiled:
+        task = unmade(_Unmade, early)
+    else:
+        task = _new(_Unmade)
+        _set_early(task, early)
     _enter(loop, task)
     try:
         is_over = run_in(context, steps) if cython.compiled else context.run(steps.go_ahead)

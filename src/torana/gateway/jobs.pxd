@@ -5,6 +5,7 @@ from torana.base.burst cimport Burst
 cdef class Place:
     cdef public object lock
     cdef public Burst burst
+    cdef public long long done
 
 cdef class JobQueue:
     cdef object _jobs
@@ -12,8 +13,11 @@ cdef class JobQueue:
     cdef bint _is_waking
     cdef public object see_to
 
+    cpdef put(self, object job)
+    cpdef bint do_next(self, Place place, object timeout_s) except -1
+    cpdef object get(self, Place place, object timeout_s)
     @cython.locals(burst=Burst, now=double)
-    cdef _keep(self, Place place, object item)
+    cpdef keep(self, Place place, object item)
     cdef _wake(self)
     cdef _sleep(self, Place place, timeout_s)
     cdef bint _leave(self, Place place) except -1

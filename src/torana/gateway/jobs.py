@@ -4,7 +4,7 @@ A queue that wakes one thread for each job makes a burst of jobs cost a burst of
 wait for the interpreter's lock. Here at most one thread is on its way from sleep to work; it wakes the next when it has
 taken its job and sees more. A burst that one thread works off thus costs one wake-up, and where jobs block, each thread
 that starts to wait has its successor running already. What jobs have to send is kept for a moment in the same way, so
-that it leaves together (``base/burst``). Never here: threads, what a job is.
+that it leaves together (``base/burst``). Never here: threads, what a job does.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ from typing import Any
 
 from torana.base.burst import Burst
 
-__all__ = ["Empty", "JobQueue", "Place", "let_leave"]
+__all__ = ["Empty", "GivenUp", "JobQueue", "Place", "let_leave"]
 
 logger = logging.getLogger("torana.error")
+
+
+class GivenUp(BaseException):
+    """Raised by the job of a thread that ``ThreadPool.give_up`` was called for meanwhile: the thread ends."""
 
 
 class Place:
@@ -31,6 +35,8 @@ class Place:
         self.lock = threading.Lock()
         self.lock.acquire()
         self.burst = Burst()
+        #: Jobs finished; only its thread counts.
+        self.done = 0
 
 
 class JobQueue:
@@ -52,6 +58,29 @@ class JobQueue:
         if not self._is_waking:
             self._wake()
 
+    def do_next(self, place: Place, timeout_s: float | None) -> bool:
+        """Wait for the oldest job and do it.
+
+        False when the thread is to end: there was none in time, or the next is None. Raises ``GivenUp`` if the job does.
+        """
+        try:
+            job = self.get(place, timeout_s)
+        except Empty:
+            return False
+        if job is None:
+            return False
+        try:
+            item = job.run()
+        except GivenUp:
+            raise
+        except BaseException:
+            logger.exception("A job of %s failed", threading.current_thread().name)
+            item = None
+        place.done += 1
+        if item is not None:
+            self.keep(place, item)
+        return True
+
     def get(self, place: Place, timeout_s: float | None) -> Any:
         """The oldest job, waiting for one; raises ``Empty`` after ``timeout_s`` (None: never)."""
         while True:
@@ -68,9 +97,6 @@ class JobQueue:
 
     def keep(self, place: Place, item: Any) -> None:
         """Call ``item.leave()``: now if no job waits, else together with those of the next jobs if these are quick."""
-        self._keep(place, item)
-
-    def _keep(self, place: Place, item: Any) -> None:
         burst = place.burst
         see_to = self.see_to
         now = monotonic()

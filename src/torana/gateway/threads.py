@@ -8,6 +8,7 @@ Whoever takes a job from the queue owns it; nothing else is locked. Never here: 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -16,16 +17,14 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from torana.base.burst import Burst
-from torana.gateway.jobs import Empty, JobQueue, Place, let_leave
+from torana.gateway.jobs import Empty, GivenUp, JobQueue, Place, let_leave
+
+__all__ = ["GivenUp", "ThreadPool", "default_threads"]
 
 logger = logging.getLogger("torana.error")
 
 #: A thread beyond the first ones ends after this time without a job.
 _IDLE_S = 30.0
-
-
-class GivenUp(BaseException):
-    """Raised by the job of a thread that ``ThreadPool.give_up`` was called for meanwhile: the thread ends."""
 
 
 class Job(Protocol):
@@ -52,9 +51,8 @@ class ThreadPool:
         self._core = min(core, most)
         self._idle_s = idle_s
         self._name = name
-        self._queue = JobQueue()
-        #: Add a job.
-        self.put = self._queue.put
+        #: Where jobs are put.
+        self.queue = JobQueue()
         self._lock = threading.Lock()
         self._workers: list[_Worker] = []
         self._made = 0
@@ -63,6 +61,10 @@ class ThreadPool:
         self._is_stopping = False
         # (time, jobs put by then), the oldest first; one a tick.
         self._marks: deque[tuple[float, int]] = deque()
+
+    def put(self, job: Any) -> None:
+        """Add a job."""
+        self.queue.put(job)
 
     def start(self) -> None:
         """Start the first threads; ``RuntimeError`` when the system gives not even one."""
@@ -101,12 +103,12 @@ class ThreadPool:
 
     def waiting(self) -> int:
         """Jobs that no thread has taken."""
-        return self._queue.qsize()
+        return self.queue.qsize()
 
     def done(self) -> int:
         """Jobs that threads have finished."""
         with self._lock:
-            return self._done_before + sum(worker.done for worker in self._workers)
+            return self._done_before + sum(worker.place.done for worker in self._workers)
 
     def overdue(self, now_s: float, put: int, timeout_s: float) -> list[Any]:
         """Take out of the queue what has waited ``timeout_s`` or longer (0: nothing), the oldest first.
@@ -127,7 +129,7 @@ class ThreadPool:
         taken: list[Any] = []
         while first > put - self.waiting():
             try:
-                job = self._queue.get_nowait()
+                job = self.queue.get_nowait()
             except Empty:
                 break
             if job is None or job.number >= first:
@@ -157,7 +159,7 @@ class ThreadPool:
                 return False
             self._workers.remove(worker)
             self._given_up += 1
-            self._done_before += worker.done + 1
+            self._done_before += worker.place.done + 1
             return True
 
     def idents(self) -> list[int]:
@@ -173,36 +175,19 @@ class ThreadPool:
 
     def share(self, see_to: Callable[[Burst], None] | None) -> None:
         """Let answers of quick jobs leave together, with ``see_to`` (see ``JobQueue``); None ends that."""
-        self._queue.see_to = see_to
+        self.queue.see_to = see_to
 
     def _work(self, worker: _Worker) -> None:
-        get = self._queue.get
-        keep = self._queue.keep
-        place = Place()
+        place = worker.place
         timeout_s = None if worker.is_core else self._idle_s
-        while True:
-            try:
-                job = get(place, timeout_s)
-            except Empty:
-                break
-            if job is None:
-                break
-            try:
-                item = job.run()
-            except GivenUp:
-                break
-            except BaseException:
-                logger.exception("A job of %s failed", worker.name)
-                item = None
-            worker.done += 1
-            if item is not None:
-                keep(place, item)
-            # While it waits, a thread keeps nothing alive.
-            job = item = None
+        # One call a job: while it waits, a thread keeps nothing alive.
+        with contextlib.suppress(GivenUp):
+            while self.queue.do_next(place, timeout_s):
+                pass
         let_leave(place.burst)
         with self._lock:
             if worker in self._workers:
-                self._done_before += worker.done
+                self._done_before += place.done
                 self._workers.remove(worker)
             else:
                 self._given_up -= 1
@@ -214,8 +199,7 @@ class _Worker(threading.Thread):
         super().__init__(name=name, daemon=True)
         self._pool = pool
         self.is_core = is_core
-        #: Jobs finished; only this thread counts.
-        self.done = 0
+        self.place = Place()
 
     def run(self) -> None:
         self._pool._work(self)

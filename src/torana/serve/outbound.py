@@ -6,7 +6,7 @@ The middle storey of a connection (see ``ending``). Never here: what a response 
 
 from __future__ import annotations
 
-import time
+from time import monotonic
 from typing import Any
 
 from torana.exchange.carrier import Carrier, Speaker
@@ -161,7 +161,7 @@ class Outbound(Ending):
             self.transport.poller.wake(self.transport)
         if not self.transport.wait_drained(times.write_idle_s, times.write_rate):
             self.site.refusals.note(
-                "client takes the response too slowly", "timeout_write", self.endpoints.client, time.monotonic()
+                "client takes the response too slowly", "timeout_write", self.endpoints.client, monotonic()
             )
             self.transport.lose_soon()
         if self.transport.is_lost():
@@ -198,7 +198,7 @@ class Outbound(Ending):
             self.phase = IDLE
             self._head_size = self._spooled = 0
             transport.is_reading = True
-            self._phase_started = time.monotonic()
+            self._phase_started = monotonic()
             self._read_deadline = self._phase_started + self.site.keep_alive_s if self.site.keep_alive_s else 0.0
             transport.deadline = self._read_deadline
             self._is_answered = False

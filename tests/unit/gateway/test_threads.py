@@ -155,7 +155,7 @@ def test_overdue_gives_back_what_is_not_its_own():
     pool.put(Job(0))
     pool.overdue(0.0, 1, 5.0)
     # A thread took job 0 while we counted; what is first now is younger.
-    pool._queue.get_nowait()
+    pool.queue.get_nowait()
     young = Job(1)
     pool.put(young)
     assert pool.overdue(6.0, 1, 5.0) == []

@@ -11,6 +11,7 @@ cdef class Answer:
 
     cpdef begin(self, Response response, bint is_debug)
     cpdef wake(self)
+    cdef object _act(self, dict message)
     cdef _start(self, dict message)
     cdef _write(self, dict message)
     cdef _other(self, object kind, dict message)

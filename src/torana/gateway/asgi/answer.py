@@ -33,8 +33,14 @@ class Answer:
 
     def send(self, message: Any) -> Any:
         """Act on one message; awaitable that waits while the client is slow. Raises into the application."""
-        if type(message) is not dict:
-            message = as_dict(message)
+        return self._act(message if type(message) is dict else as_dict(message))
+
+    def wake(self) -> None:
+        """The client took what waited, or is gone."""
+        if self._waiters is not None:
+            self._waiters.wake()
+
+    def _act(self, message: dict[str, Any]) -> Any:
         kind = message.get("type")
         try:
             if kind == "http.response.start":
@@ -46,11 +52,6 @@ class Answer:
             return self._other(kind, message)
         except ApplicationError as error:
             raise ApplicationError(f"{kind}: {error}") from None
-
-    def wake(self) -> None:
-        """The client took what waited, or is gone."""
-        if self._waiters is not None:
-            self._waiters.wake()
 
     def _start(self, message: dict[str, Any]) -> None:
         status = status_of(message)

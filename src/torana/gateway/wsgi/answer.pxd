@@ -1,12 +1,13 @@
 cimport cython
 
-from torana.base.bytescan cimport decimal
+from torana.base.bytescan cimport decimal, is_word
 from torana.base.headers cimport lower
 from torana.exchange.response cimport Response
 from torana.exchange.roles cimport Channel
 from torana.exchange.states cimport DONE, IDLE
 
 cdef dict _STATUSES
+cdef dict _NAMES
 
 @cython.freelist(64)
 cdef class Answer:
@@ -26,8 +27,8 @@ cdef class Answer:
     cpdef stop(self)
     cpdef send(self, object result)
     cpdef end(self)
-    @cython.locals(fields=list, name=bytes, value=bytes, known=tuple, code=int, reason=bytes)
     cdef object _blocks(self, object result)
+    @cython.locals(fields=list, name=bytes, value=bytes, known=tuple, code=int, reason=bytes)
     cdef _start(self, object status, object headers)
     @cython.locals(response=Response)
     cdef _send_each(self, object result)
@@ -38,7 +39,7 @@ cdef class Answer:
     @cython.locals(response=Response, position=cython.longlong, count=cython.longlong)
     cdef bint _send_file(self, object wrapper) except -1
     cdef _check_started(self)
-    @cython.locals(fields=list)
+    @cython.locals(fields=list, encoded=bytes)
     cdef list _fields(self, object headers)
 
 @cython.locals(made=Answer)
@@ -46,6 +47,7 @@ cpdef Answer new_answer(Response response, bint is_head, bint takes_hints)
 cdef bytes _block(object block)
 cdef str _text(object text)
 cdef Py_ssize_t _length(object result) except? -1
+@cython.locals(encoded=bytes, size=Py_ssize_t)
 cdef bytes _name(str name)
 cdef bytes _latin(str name, str text)
 cdef tuple _status(object status)

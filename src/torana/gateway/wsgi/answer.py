@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from torana.base.bytescan import decimal
+from torana.base.bytescan import decimal, is_word
 from torana.base.headers import lower
 from torana.exchange.response import ApplicationError, ClientDisconnected
 from torana.exchange.states import DONE, IDLE
@@ -32,6 +32,10 @@ _HOP_BY_HOP = frozenset(
 #: Statuses seen and found good; applications use few, and a full table starts again.
 _STATUSES: dict[str, tuple[int, bytes | None]] = {}
 _MOST_STATUSES = 128
+#: Names of headers, likewise.
+_NAMES: dict[str, bytes] = {}
+_MOST_NAMES = 256
+_LONGEST_NAME = 64
 
 
 class Answer:
@@ -169,7 +173,7 @@ class Answer:
         self._response.start(code, fields, reason)
         self._is_bodyless = self._is_head or code == 204 or code == 304 or code == 205
         for name, value in fields:
-            if len(name) == 14 and (name == b"Content-Length" or lower(name) == b"content-length"):
+            if len(name) == 14 and is_word(name, 0, 14, b"content-length"):
                 self._left = decimal(value, 0, len(value))
 
     def _send_each(self, result: Any) -> None:
@@ -269,7 +273,10 @@ class Answer:
                 name = _text(name)
             if type(value) is not str:
                 value = _text(value)
-            fields.append((_name(name), _latin(name, value)))
+            encoded = _NAMES.get(name)
+            if encoded is None:
+                encoded = _name(name)
+            fields.append((encoded, _latin(name, value)))
         return fields
 
 
@@ -305,12 +312,17 @@ def _length(result: Any) -> int:
 
 
 def _name(name: str) -> bytes:
+    """The name as bytes; raises ``ApplicationError`` when it may not be said."""
     encoded = _latin(name, name)
     size = len(encoded)
     # The only forbidden names have these lengths.
     if size == 10 or size == 7 or size == 2 or size == 8 or (16 <= size <= 19):
         if lower(encoded) in _HOP_BY_HOP:
             raise ApplicationError(f"header {name[:80]!a} speaks of the connection, which is the server's (PEP 3333)")
+    if size <= _LONGEST_NAME:
+        if len(_NAMES) >= _MOST_NAMES:
+            _NAMES.clear()
+        _NAMES[name] = encoded
     return encoded
 
 

@@ -3,6 +3,7 @@ cimport cython
 from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
 from torana.exchange.roles cimport Answerer, Channel
+from torana.gateway.jobs cimport JobQueue
 from torana.gateway.wsgi.answer cimport Answer, new_answer
 from torana.gateway.wsgi.describe cimport Describer
 from torana.gateway.wsgi.errors cimport ErrorStream
@@ -20,7 +21,7 @@ cdef class Site:
     cdef public long long queued
     cdef public object watch
     cdef public object sockets
-    cdef object _put
+    cdef JobQueue _queue
 
     cpdef enqueue(self, Call call)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torana.exchange.response import Response
     from torana.exchange.roles import Channel
     from torana.gateway.failure import ErrorPage
+    from torana.gateway.jobs import JobQueue
     from torana.gateway.wsgi.describe import Describer
     from torana.gateway.wsgi.errors import ErrorStream
     from torana.wire.events import RequestHead
@@ -48,7 +49,7 @@ class Site:
         app: Callable[..., Any],
         describer: Describer,
         errors: ErrorStream,
-        put: Callable[[Any], None],
+        queue: JobQueue,
         spool_bytes: int,
         error_page: ErrorPage | None,
     ) -> None:
@@ -65,13 +66,13 @@ class Site:
         self.watch: Callable[[], None] | None = None
         #: Threads that are held by applications which have taken their connection.
         self.sockets = OpenSockets()
-        self._put = put
+        self._queue = queue
 
     def enqueue(self, call: Call) -> None:
         """Hand a call whose request is complete to the threads."""
         call.number = self.queued
         self.queued += 1
-        self._put(call)
+        self._queue.put(call)
         if self.watch is not None:
             self.watch()
 

@@ -56,7 +56,7 @@ class WsgiGateway(Gateway):
         constants = Constants(errors, most > 1, options.is_multiprocess, script_name, environ)
         self.pool = ThreadPool(most)
         describer = Describer(constants.of, options.root_path, options.mount)
-        self._site = Site(app, describer, errors, self.pool.put, options.spool_bytes, error_page)
+        self._site = Site(app, describer, errors, self.pool.queue, options.spool_bytes, error_page)
         #: Threads held by applications that have taken their connection.
         self.sockets = self._site.sockets
         self._begun = 0

@@ -2,25 +2,38 @@ cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.string cimport memcpy
 
-from torana.base.bytescan cimport NAME, TEXT, span
+from torana.base.bytescan cimport NAME, TEXT, is_word, span
 from torana.wire.http1.framing cimport CHUNKED, LENGTH, NO_BODY, UNTIL_CLOSE, response_framing
 from torana.wire.http1.states cimport SILENT, STARTED, WRITTEN, can_send_data, can_send_head
 
-# b"".join without a buffer request for each part; writer.py calls it in the compiled build.
-cdef inline bytes joined(list parts):
-    cdef Py_ssize_t total = 0
+# A head and its first data in one allocation; writer.py calls it in the compiled build.
+cdef inline bytes assembled(bytes first, list fields, list rest):
+    cdef Py_ssize_t total = PyBytes_GET_SIZE(first)
+    cdef bytes name, value, whole
     cdef char* at
-    cdef bytes whole
-    for part in parts:
+    for part in rest:
         if type(part) is not bytes:
-            return b"".join(parts)
+            return assembled(first, fields, [bytes(each) for each in rest])
         total += PyBytes_GET_SIZE(part)
+    for name, value in fields:
+        total += PyBytes_GET_SIZE(name) + PyBytes_GET_SIZE(value) + 4
     whole = PyBytes_FromStringAndSize(NULL, total)
-    at = PyBytes_AS_STRING(whole)
-    for part in parts:
-        memcpy(at, PyBytes_AS_STRING(part), PyBytes_GET_SIZE(part))
-        at += PyBytes_GET_SIZE(part)
+    at = put(PyBytes_AS_STRING(whole), first)
+    for name, value in fields:
+        at = put(at, name)
+        at[0] = b":"
+        at[1] = b" "
+        at = put(at + 2, value)
+        at[0] = b"\r"
+        at[1] = b"\n"
+        at += 2
+    for part in rest:
+        at = put(at, <bytes> part)
     return whole
+
+cdef inline char* put(char* at, bytes piece) noexcept:
+    memcpy(at, PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece))
+    return at + PyBytes_GET_SIZE(piece)
 
 cdef list _PHRASES
 cdef list _STATUS_LINES
@@ -41,7 +54,7 @@ cdef class ResponseWriter:
 
     cdef int reset(self) except -1
 
-    @cython.locals(parts=list, found=cython.int, framing=cython.int, size=Py_ssize_t)
+    @cython.locals(parts=list, lines=list, first=bytes, found=cython.int, framing=cython.int, size=Py_ssize_t)
     cdef bytes head(self, int status, bytes reason, list fields, long long length, object data, bint is_end,
                     bytes date_line, bytes default_lines, int minor, bint keep_alive)
     cdef bytes begin_data(self, Py_ssize_t size)
@@ -49,8 +62,10 @@ cdef class ResponseWriter:
     cdef bytes finish(self)
     cdef bytes trailers(self, list fields)
 
-@cython.locals(name=bytes, value=bytes, size=Py_ssize_t, i=Py_ssize_t, found=cython.int, marks=cython.int, raw="const unsigned char*")
-cdef int add_fields(list parts, list fields) except -1
+@cython.locals(name=bytes, value=bytes, size=Py_ssize_t, found=cython.int)
+cdef int check_fields(list fields) except -1
+@cython.locals(name=bytes, value=bytes)
+cdef int add_lines(list parts, list fields) except -1
 
 @cython.locals(known=bytes, line=bytes, name=bytes, has_name=bint)
 cdef int add_defaults(list parts, list fields, bytes default_lines) except -1

@@ -1,6 +1,6 @@
 """Responses as bytes: the one place where a field becomes part of a message (RFC 9112 sections 4 to 7).
 
-Every field of every head, interim head and trailer section goes through ``add_fields``, which refuses what could
+Every field of every head, interim head and trailer section goes through ``check_fields``, which refuses what could
 end a line or a message (threat G-035). Never here: what a response may say; that is the exchange's.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from torana.base.bytescan import NAME, TEXT, span
+from torana.base.bytescan import NAME, TEXT, is_word, span
 from torana.base.codes import REASONS
 from torana.base.headers import is_field_value
 from torana.base.trailers import is_forbidden_trailer
@@ -23,7 +23,7 @@ except ImportError:
 if TYPE_CHECKING:
     from torana.wire.events import Fields
 
-# What ``add_fields`` met.
+# What ``check_fields`` met.
 HAS_DATE = 1
 HAS_LENGTH = 2
 HAS_CONNECTION = 4
@@ -66,10 +66,11 @@ class ResponseWriter:
         """Final head and first data; see ``Http1Connection.send_head``. ``keep_alive`` is what the client must hear."""
         if not can_send_head(self.state):
             raise LegalityError("the response head was already written")
-        parts = [status_line(status, reason)]
-        found = add_fields(parts, fields)
+        first = status_line(status, reason)
+        found = check_fields(fields)
         if found & HAS_CODING:
             raise ValueError("transfer-encoding is the server's to say")
+        parts: list[Any] = []
         if not found & HAS_DATE and date_line:
             parts.append(date_line)
         if default_lines:
@@ -102,9 +103,11 @@ class ResponseWriter:
         self.framing = framing
         self.state = WRITTEN if is_end else STARTED
         if cython.compiled:
-            whole: bytes = joined(parts)
+            whole: bytes = assembled(first, fields, parts)
             return whole
-        return b"".join(parts)
+        lines = [first]
+        add_lines(lines, fields)
+        return b"".join(lines + parts)
 
     def begin_data(self, size: int) -> bytes:
         """What goes before ``size`` bytes of data."""
@@ -138,7 +141,8 @@ class ResponseWriter:
         if not can_send_data(self.state):
             raise LegalityError("no response body is open")
         parts = [b"0\r\n"]
-        add_fields(parts, fields)
+        check_fields(fields)
+        add_lines(parts, fields)
         for name, _ in fields:
             if is_forbidden_trailer(name.lower()):
                 raise ValueError("field may not be a trailer: " + name.decode("latin-1"))
@@ -147,40 +151,37 @@ class ResponseWriter:
         return b"".join(parts) if self.framing == CHUNKED else b""
 
 
-def add_fields(parts: list[Any], fields: Fields) -> int:
-    """Append every field's line to ``parts``; what was met among them. Raises ``ValueError`` naming a bad field."""
+def check_fields(fields: Fields) -> int:
+    """What is met among ``fields``. Raises ``ValueError`` naming one that may not be written."""
     found = 0
     for name, value in fields:
-        raw = name
         size = len(name)
-        marks = 0
-        i = 0
-        while i < size and NAME[raw[i]]:
-            marks |= NAME[raw[i]]
-            i += 1
-        if i < size or size == 0:
+        if size == 0 or span(NAME, name, 0, size) != size:
             raise ValueError("not a field name: " + ascii(name))
-        raw = value
-        if span(TEXT, raw, 0, len(value)) != len(value):
+        if span(TEXT, value, 0, len(value)) != len(value):
             raise ValueError("control byte in the value of field " + name.decode("latin-1"))
+        if size == 4:
+            if is_word(name, 0, 4, b"date"):
+                found |= HAS_DATE
+        elif size == 14:
+            if is_word(name, 0, 14, b"content-length"):
+                found |= HAS_LENGTH
+        elif size == 10:
+            if is_word(name, 0, 10, b"connection"):
+                found |= HAS_CONNECTION
+        elif size == 17 and is_word(name, 0, 17, b"transfer-encoding"):
+            found |= HAS_CODING
+    return found
+
+
+def add_lines(parts: list[Any], fields: Fields) -> int:
+    """Append the lines of fields that ``check_fields`` has passed."""
+    for name, value in fields:
         parts.append(name)
         parts.append(b": ")
         parts.append(value)
         parts.append(b"\r\n")
-        if marks & 4:
-            name = name.lower()
-        if size == 4:
-            if name == b"date":
-                found |= HAS_DATE
-        elif size == 14:
-            if name == b"content-length":
-                found |= HAS_LENGTH
-        elif size == 10:
-            if name == b"connection":
-                found |= HAS_CONNECTION
-        elif size == 17 and name == b"transfer-encoding":
-            found |= HAS_CODING
-    return found
+    return 0
 
 
 def add_defaults(parts: list[Any], fields: Fields, default_lines: bytes) -> int:
@@ -234,7 +235,8 @@ def interim_head(status: int, fields: Fields) -> bytes:
     if status < 100 or status > 199:
         raise ValueError("not an interim status code")
     parts = [status_line(status, None)]
-    if add_fields(parts, fields) & (HAS_LENGTH | HAS_CODING):
+    if check_fields(fields) & (HAS_LENGTH | HAS_CODING):
         raise ValueError("an interim response has no body to frame")
+    add_lines(parts, fields)
     parts.append(b"\r\n")
     return b"".join(parts)
