@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.house import floors, languages, places, words
+from tests.house import declarations, floors, languages, places, words
 from tests.house.tree import Tree, plant, read
 
 Law = Callable[[Tree], list[str]]
@@ -15,6 +15,7 @@ LAWS: dict[str, Law] = {
     "A: imports go down": floors.law_a,
     "B: base, wire and exchange know no world": floors.law_b,
     "C: a .pxd is the mark of compiled": floors.law_c,
+    "C: typed locals are those of their function": declarations.typed_locals,
     "D: one place for environment, user code, processes, terminal": places.law_d,
     "E: legality stands in states.py": languages.law_e,
     "G-023: hostile text meets only ASCII": words.hostile_text,
@@ -77,6 +78,18 @@ BROKEN: list[tuple[Law, dict[str, str]]] = [
     (floors.law_c, {"wire/events.py": "from Cython import shadow"}),
     (floors.law_c, {"net/a.py": "", "net/a.pxd": "from torana.base.codes cimport x", "base/codes.py": ""}),
     (floors.law_c, {"wire/__init__.py": "", "wire/__init__.pxd": ""}),
+    (
+        declarations.typed_locals,
+        {
+            "base/a.py": "class A:\n    def f(self):\n        size = 1\n    def g(self):\n        pass",
+            "base/a.pxd": "cdef class A:\n    @cython.locals(size=Py_ssize_t)\n    cdef g(self)\n    cdef f(self)",
+        },
+    ),
+    (
+        declarations.typed_locals,
+        {"base/a.py": "def f(x):\n    return x", "base/a.pxd": '@cython.locals(y="const char*")\ncdef f(x)'},
+    ),
+    (declarations.typed_locals, {"base/a.py": "", "base/a.pxd": "@cython.locals(y=int)\ncdef f(x)"}),
     (places.law_d, {"net/tls.py": "import os\nhome = os.environ"}),
     (places.law_d, {"net/tls.py": "from os import getenv"}),
     (places.law_d, {"cli/run.py": "import sys as system\nwords = system.argv[1:]"}),

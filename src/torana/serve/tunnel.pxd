@@ -65,5 +65,5 @@ cdef class Tunnel(Carrier):
     cdef _close(self)
     cdef _gone(self)
     cdef _leave(self)
-    @cython.locals(deadline=double, look=double, transport=Transport, share=Share)
+    @cython.locals(deadline=double, transport=Transport, share=Share)
     cdef _arm(self)

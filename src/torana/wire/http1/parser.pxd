@@ -41,7 +41,7 @@ cdef class HeadParser:
     cdef int reset(self) except -1
     cdef Py_ssize_t size(self) noexcept
     cdef bint parse(self, Received received) except -1
-    @cython.locals(head=RequestHead, start=Py_ssize_t, bound=Py_ssize_t, after=Py_ssize_t, stop=Py_ssize_t, data=bytes)
+    @cython.locals(head=RequestHead, start=Py_ssize_t, bound=Py_ssize_t, after=Py_ssize_t, stop=Py_ssize_t)
     cdef bint _read_line(self, Received received) except -1
 
     @cython.locals(data=bytes, raw="const unsigned char*", i=Py_ssize_t, end=Py_ssize_t, start=Py_ssize_t,

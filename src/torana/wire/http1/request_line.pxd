@@ -12,7 +12,6 @@ cpdef Py_ssize_t read_plain(RequestHead head, const unsigned char* data, Py_ssiz
 @cython.locals(size=Py_ssize_t, name=bytes)
 cdef str method_name(const unsigned char* data, Py_ssize_t start, Py_ssize_t end)
 
-@cython.locals(i=Py_ssize_t)
 cdef int version_at(const unsigned char* data, Py_ssize_t start, Py_ssize_t end) noexcept
 
 cpdef bytes read_unusual(RequestHead head, bytes line, Py_ssize_t method_bytes)

@@ -41,7 +41,7 @@ cdef class HeadReader:
     @cython.locals(head=RequestHead, first=Py_ssize_t)
     cpdef RequestHead read(self, list fields, bint is_end)
     cdef int assume(self, int urgency, bint is_incremental) except -1
-    @cython.locals(count=Py_ssize_t, i=Py_ssize_t, pair=tuple, name=bytes, value=bytes, fault=bint)
+    @cython.locals(count=Py_ssize_t, i=Py_ssize_t, name=bytes, value=bytes, fault=bint)
     cdef Py_ssize_t _read_pseudo(self, list fields) except -1
     @cython.locals(kept=list, count=Py_ssize_t, i=Py_ssize_t, pair=tuple, name=bytes, value=bytes, size=Py_ssize_t,
                    raw="const unsigned char*", kind=cython.int, marks=cython.int)

@@ -47,9 +47,9 @@ cdef class Encoder:
     cdef bytes _block(self, bytes first, list fields, bint has_pseudo)
     cdef int _forget(self) except -1
     cdef int _say_sizes(self, list parts) except -1
-    @cython.locals(field=tuple, name=bytes, value=bytes, index=Py_ssize_t)
+    @cython.locals(field=tuple, name=bytes, value=bytes)
     cdef int _add_fields(self, list parts, list fields, bint has_pseudo) except -1
-    @cython.locals(field=tuple, treatment=cython.int, cost=Py_ssize_t, index=Py_ssize_t)
+    @cython.locals(field=tuple, treatment=cython.int, cost=Py_ssize_t)
     cdef int _add_new(self, list parts, bytes name, bytes value, bint has_pseudo) except -1
 
 cdef int _check(bytes name, bytes value, bint has_pseudo) except -1
