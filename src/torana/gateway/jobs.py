@@ -61,7 +61,7 @@ class JobQueue:
     def do_next(self, place: Place, timeout_s: float | None) -> bool:
         """Wait for the oldest job and do it.
 
-        False when the thread is to end: there was none in time, or the next is None. Raises ``GivenUp`` if the job does.
+        False when the thread is to end: none came in time, or it is None. Raises ``GivenUp`` if the job does.
         """
         try:
             job = self.get(place, timeout_s)
