@@ -25,21 +25,19 @@ _Task: Any = asyncio.Task
 _HAS_EAGER = sys.version_info >= (3, 12)
 
 
-class RequestTask(_Task):  # type: ignore[misc]
-    """An ordinary task, after a first step that was made before it was one."""
+class _Early(_Task):  # type: ignore[misc]
+    """The layout that both have in common: a task's class changes only among those with the same."""
 
     __slots__ = ("_early",)
 
 
-class _Made(RequestTask):
-    """What an unmade task becomes; as classes only change among those with the same layout."""
+class RequestTask(_Early):
+    """An ordinary task, after a first step that was made before it was one."""
 
     __slots__ = ()
 
-    __repr__ = _Task.__repr__
 
-
-class _Unmade(RequestTask):
+class _Unmade(_Early):
     """A task at its first step, without its ``__init__``; ``_early`` has what that needs."""
 
     __slots__ = ()
@@ -55,7 +53,7 @@ class _Unmade(RequestTask):
 
 # Past ``__getattribute__`` and ``__setattr__``.
 _new = _Unmade.__new__
-_early: Any = RequestTask.__dict__["_early"]
+_early: Any = _Early.__dict__["_early"]
 _get_early = _early.__get__
 _set_early = _early.__set__
 _set_class = object.__dict__["__class__"].__set__
@@ -69,7 +67,7 @@ _entered: dict[Any, Any] = {} if _HAS_EAGER else asyncio.tasks._current_tasks  #
 def make(task: Any) -> None:
     """Make an unmade task what it looks like: its next step is due in the loop's next turn."""
     steps, loop, name, context = _get_early(task)
-    _set_class(task, _Made)
+    _set_class(task, RequestTask)
     _set_early(task, None)
     _init(task, steps, loop=loop, name=name, context=context)
 

@@ -452,6 +452,22 @@ async def test_within_another_tasks_step(how: str) -> None:
     assert isinstance(tasks[0], asyncio.Task)
 
 
+@in_each_loop
+async def test_in_debug_mode_asyncio_can_tell_which_task_blocks_the_loop(caplog: pytest.LogCaptureFixture) -> None:
+    loop = asyncio.get_running_loop()
+    loop.set_debug(True)
+    loop.slow_callback_duration = 0.0
+
+    async def answer() -> None:
+        asyncio.current_task().set_name("the slow one")  # type: ignore[union-attr]
+
+    with caplog.at_level(logging.WARNING, "asyncio"):
+        async with site("eager") as it:
+            await it.run(answer)
+            await asyncio.sleep(0)
+    assert any("Executing" in line and "'the slow one'" in line for line in caplog.messages), caplog.messages
+
+
 @HOWS
 @in_each_loop
 async def test_it_can_be_a_key_and_is_forgotten_after_its_end(how: str) -> None:

@@ -38,8 +38,10 @@ class Turns:
         self.writer, self.head_writer = writers
         self.loop = loop
         self.context = context
-        # A task factory that the application or its tools installed is theirs to keep.
-        self._make_task = None if loop.get_task_factory() is None else loop.create_task
+        # A task factory that the application or its tools installed is theirs to keep; and in its debug mode asyncio
+        # tells which task has blocked the loop, of those that the loop itself steps.
+        is_plain = loop.get_task_factory() is not None or loop.get_debug()
+        self._make_task = loop.create_task if is_plain else None
 
     def begin(self, owner: Any, protocol: Any, message: Any, is_head: bool) -> Any:
         """Give ``message`` to its handler; ``owner.turn_over()`` is called at the end. The task, None if it is done."""

@@ -59,8 +59,10 @@ class AsgiGateway(Gateway):
         self.describer = Describer(options.root_path, self._lifespan.state, self.is_debug, options.mount)
         self._context = self._lifespan.context
         self._loop = loop
-        # A task factory that the application or its tools installed is theirs to keep.
-        self._make_task = None if loop.get_task_factory() is None else loop.create_task
+        # A task factory that the application or its tools installed is theirs to keep; and in its debug mode asyncio
+        # tells which task has blocked the loop, of those that the loop itself steps.
+        is_plain = loop.get_task_factory() is not None or loop.get_debug()
+        self._make_task = loop.create_task if is_plain else None
 
     async def ready(self) -> None:
         """As ``begin_drain`` and ``drained``: for an application that asked to be told (``lifespan``)."""
