@@ -23,4 +23,5 @@ cdef inline object unmade(type kind, tuple early):
 cdef dict _entered
 
 cpdef make(object task)
+cpdef object start_waiting(Steps steps, object loop, str name, object context)
 cpdef object start(Steps steps, object loop, str name, object context)

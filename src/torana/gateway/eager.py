@@ -72,6 +72,17 @@ def make(task: Any) -> None:
     _init(task, steps, loop=loop, name=name, context=context)
 
 
+def start_waiting(steps: Steps, loop: Any, name: str, context: Context) -> Any:
+    """As ``start``, for what is sure to wait: up to 3.11 it is a task from the beginning.
+
+    One that was made after its first step waits for its future only from the loop's next turn on; a conversation's has
+    to go on at the very moment when a message is there (decision 7).
+    """
+    if _HAS_EAGER:
+        return start(steps, loop, name, context)
+    return _Task(steps, loop=loop, name=name, context=context)
+
+
 def start(steps: Steps, loop: Any, name: str, context: Context) -> Any:
     """Give ``steps`` to a task in ``context``, and make the first step; the task, or None when it is done already.
 

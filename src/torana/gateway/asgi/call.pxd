@@ -7,7 +7,7 @@ from torana.gateway.asgi.answer cimport Answer, new_answer
 from torana.gateway.asgi.body cimport Body, new_body
 from torana.gateway.asgi.conversation cimport WebSocketCall
 from torana.gateway.asgi.describe cimport Describer
-from torana.gateway.eager cimport start
+from torana.gateway.eager cimport start, start_waiting
 from torana.gateway.steps cimport Steps
 
 cdef class HttpCall
@@ -32,7 +32,7 @@ cdef class AsgiGateway(Gateway):
     cpdef bint takes_conversations(self) except -1
     @cython.locals(call=WebSocketCall)
     cpdef converse(self, object duplex)
-    cdef object _start(self, Steps call, str name)
+    cdef object _start(self, Steps call, bint is_conversation)
     cpdef tick(self, double now_s)
 
 cdef class HttpCall(Steps):

@@ -23,7 +23,7 @@ from torana.gateway.asgi.describe import Describer
 from torana.gateway.asgi.gone import follows_disconnect, is_disconnect, log_gone
 from torana.gateway.asgi.lifespan import Lifespan
 from torana.gateway.asgi.watch import Watch
-from torana.gateway.eager import start
+from torana.gateway.eager import start, start_waiting
 from torana.gateway.failure import ErrorPage, internal_error, log_failure, log_warning, plain, shown
 from torana.gateway.options import GatewayOptions
 from torana.gateway.steps import Steps
@@ -91,7 +91,7 @@ class AsgiGateway(Gateway):
         if self._limit_s:
             call.limit_s = self._limit_s
             call.deadline = time.monotonic() + self._limit_s
-        call.task = self._start(call, "torana-request")
+        call.task = self._start(call, False)
 
     def takes_conversations(self) -> bool:
         return True
@@ -101,15 +101,17 @@ class AsgiGateway(Gateway):
         call = WebSocketCall(self.conversations, self.app, self.describer, self.error_page, self._loop, duplex)
         duplex.answerer = call
         self.conversations.add(call)
-        call.task = self._start(call, "torana-websocket")
+        call.task = self._start(call, True)
 
-    def _start(self, call: Steps, name: str) -> Any:
+    def _start(self, call: Steps, is_conversation: bool) -> Any:
         """The task; None when it is done already, so that it and its call do not hold each other."""
         context = self._context.copy()
-        if self._make_task is None:
-            return start(call, self._loop, name, context)
-        task = self._make_task(call, context=context)
-        return None if task.done() else task
+        if self._make_task is not None:
+            task = self._make_task(call, context=context)
+            return None if task.done() else task
+        if is_conversation:
+            return start_waiting(call, self._loop, "torana-websocket", context)
+        return start(call, self._loop, "torana-request", context)
 
     def tick(self, now_s: float) -> None:
         """End the calls whose time is over."""
