@@ -11,6 +11,7 @@ import contextlib
 import contextvars
 import gc
 import logging
+import sys
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
@@ -466,6 +467,49 @@ async def test_in_debug_mode_asyncio_can_tell_which_task_blocks_the_loop(caplog:
             await it.run(answer)
             await asyncio.sleep(0)
     assert any("Executing" in line and "'the slow one'" in line for line in caplog.messages), caplog.messages
+
+
+class Starved(asyncio.SelectorEventLoop):
+    """A loop without memory for a further call, while it is ``out``."""
+
+    out = False
+
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+        if self.out:
+            raise MemoryError
+        return super().call_soon(callback, *args, context=context)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="tasks of CPython's own begin without a call of the loop")
+def test_what_cannot_become_a_task_is_closed_and_forgotten() -> None:
+    told = []
+
+    async def wait() -> None:
+        task = asyncio.current_task()
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            told.append(task is not None)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, Starved)
+        async with site("eager") as it:
+
+            def begin() -> None:
+                loop.out = True
+                try:
+                    with pytest.raises(MemoryError):
+                        it.begin(wait)
+                finally:
+                    loop.out = False
+
+            await outside(begin)
+            assert it.gateway.running() == 0
+
+    with asyncio.Runner(loop_factory=Starved) as runner:
+        runner.run(main())
+    assert told == [True]
 
 
 @HOWS

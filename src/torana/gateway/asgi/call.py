@@ -91,7 +91,13 @@ class AsgiGateway(Gateway):
         if self._limit_s:
             call.limit_s = self._limit_s
             call.deadline = time.monotonic() + self._limit_s
-        call.task = self._start(call, False)
+        try:
+            call.task = self._start(call, False)
+        except BaseException:
+            # For want of memory, say: nobody would step it any further.
+            self.calls.discard(call)
+            call.close()
+            raise
 
     def takes_conversations(self) -> bool:
         return True
