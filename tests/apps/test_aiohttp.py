@@ -17,6 +17,7 @@ import pytest
 from tests.apps.conftest import Loopback
 from tests.conformance.test_asgi_websocket_http2 import Peer
 from tests.support.raw import Connection
+from tests.support.secure_websocket import secure_websocket
 from tests.support.server import Server, running
 from tests.support.websocket_raw import (
     BINARY,
@@ -602,7 +603,7 @@ def test_tls_and_a_websocket_through_it(loopback: Loopback, files: Path) -> None
             assert client.post("/echo", content=LARGE).content == LARGE
         # httpx has told its own context to ask for HTTP/2.
         context = loopback.context()
-        with websockets.connect(f"wss://127.0.0.1:{server.port}/ws/echo", ssl=context, proxy=None) as socket:
+        with secure_websocket(f"wss://127.0.0.1:{server.port}/ws/echo", context) as socket:
             socket.send("facts")
             assert json.loads(socket.recv(WAIT_S))["scheme"] == "https"
 

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from tests.apps.conftest import Loopback
+from tests.support.secure_websocket import secure_websocket
 from tests.support.server import Server, child_environment
 
 httpx = pytest.importorskip("httpx")
-client = pytest.importorskip("websockets.sync.client")
+pytest.importorskip("websockets.asyncio.client")
 for framework in ("flask", "fastapi", "aiohttp", "tornado", "django"):
     pytest.importorskip(framework)
 
@@ -98,7 +99,7 @@ def test_there_is_no_way_round(site: Any) -> None:
 )
 def test_websockets_come_to_their_own(server: Server, loopback: Loopback, path: str, name: str) -> None:
     where = f"wss://127.0.0.1:{server.port}{path}"
-    with client.connect(where, ssl=loopback.context(), proxy=None) as socket:
+    with secure_websocket(where, loopback.context()) as socket:
         socket.send("hello")
         assert socket.recv(20) == f"{name}: hello"
 

@@ -21,6 +21,7 @@ import pytest
 
 from tests.apps.conftest import Loopback
 from tests.support.raw import Connection
+from tests.support.secure_websocket import secure_websocket
 from tests.support.server import Server, running
 from tests.support.websocket_raw import BINARY, CLOSE, CONTINUATION, TEXT, RawSocket, close_frame, frame
 
@@ -653,7 +654,7 @@ def test_tls(tls_server: Server, loopback: Loopback) -> None:
 
 def test_tls_websocket(tls_server: Server, loopback: Loopback, token: str) -> None:
     target = f"wss://127.0.0.1:{tls_server.port}/ws/deflated?token={token}"
-    with websockets.connect(target, ssl=loopback.context(), proxy=None) as socket:
+    with secure_websocket(target, loopback.context()) as socket:
         socket.send("x" * 100_000)
         assert socket.recv(WAIT_S) == "x" * 100_000
         socket.close(4000)

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.support.raw import Answer, Connection
+from tests.support.secure_websocket import secure_websocket
 from tests.support.server import Server, running
 from tests.support.websocket_raw import (
     ACCEPT,
@@ -152,7 +153,7 @@ def test_ws_04_scheme_over_tls(tmp_path: Path) -> None:
     flags = ["--certfile", str(chain), "--keyfile", str(chain)]
     with running("websocket_probe:app", *flags, app_dir=HERE) as server:
         address = f"wss://127.0.0.1:{server.port}{target('scope', *START, 'report', 'echo')}"
-        with client.connect(address, proxy=None, ssl=context) as socket:
+        with secure_websocket(address, context) as socket:
             scope = json.loads(socket.recv())[0]
             assert scope["scheme"] == "wss"
             assert scope["extensions"]["tls"]["tls_version"] in (0x303, 0x304)
