@@ -132,8 +132,8 @@ def test_other_signals_do_no_harm(place: Path, name: str) -> None:
 
 
 def test_stopping_while_the_application_loads_is_as_asked(place: Path) -> None:
-    # Nothing is imported after the line: in a weak reference's callback, as imports have them, the stop's exception gets
-    # nowhere, and it is obeyed only after the import (the test below).
+    # Nothing is imported after the line: in a weak reference's callback, as imports have them, the stop's exception
+    # gets nowhere, and it is obeyed only after the import (the test below).
     (place / "slow_site.py").write_text("import time\nprint('loading', flush=True)\ntime.sleep(60)\n")
     server = Server(command_for("slow_site:app"), place, child_environment())
     try:
