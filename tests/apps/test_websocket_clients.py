@@ -213,10 +213,11 @@ def test_refused_handshake(server: Server, client: Client, path: str, status: in
     run(talking())
 
 
+# Its two threads use one TLS object at once, for which CPython has a lock from 3.13 on.
+@pytest.mark.parametrize(
+    "client", [name for name in CLIENTS if name != "websockets-sync" or sys.version_info >= (3, 13)], indirect=True
+)
 def test_over_tls(tls_server: Server, client: Client, loopback: Loopback) -> None:
-    if client is CLIENTS["websockets-sync"] and sys.version_info < (3, 13):
-        pytest.skip("its two threads use one TLS object at once, for which CPython has a lock from 3.13 on")
-
     async def talking() -> None:
         async with client.connect(url(tls_server, "/describe"), tls=loopback.context()) as talk:
             await talk.send("?")

@@ -64,6 +64,15 @@ _leave: Any = asyncio.tasks._leave_task
 _entered: dict[Any, Any] = {} if _HAS_EAGER else asyncio.tasks._current_tasks  # type: ignore[attr-defined]
 
 
+def plain_maker(loop: Any) -> Any:
+    """What makes tasks that must not begin early, or None: ``loop.create_task``, called with ``context``.
+
+    A task factory that the application or its tools installed is theirs to keep; and in its debug mode asyncio tells
+    which task has blocked the loop, of those that the loop itself steps.
+    """
+    return loop.create_task if loop.get_task_factory() is not None or loop.get_debug() else None
+
+
 def make(task: Any) -> None:
     """Make an unmade task what it looks like: its next step is due in the loop's next turn."""
     steps, loop, name, context = _get_early(task)

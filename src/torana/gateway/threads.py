@@ -19,8 +19,6 @@ from typing import Any, Protocol
 from torana.base.burst import Burst
 from torana.gateway.jobs import Empty, GivenUp, JobQueue, Place, let_leave
 
-__all__ = ["GivenUp", "ThreadPool", "default_threads"]
-
 logger = logging.getLogger("torana.error")
 
 #: A thread beyond the first ones ends after this time without a job.

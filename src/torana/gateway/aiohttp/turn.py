@@ -12,7 +12,7 @@ import asyncio
 from contextvars import Context
 from typing import Any
 
-from torana.gateway.eager import start
+from torana.gateway.eager import plain_maker, start
 from torana.gateway.steps import Steps
 
 _current_task: Any = asyncio.current_task
@@ -38,10 +38,7 @@ class Turns:
         self.writer, self.head_writer = writers
         self.loop = loop
         self.context = context
-        # A task factory that the application or its tools installed is theirs to keep; and in its debug mode asyncio
-        # tells which task has blocked the loop, of those that the loop itself steps.
-        is_plain = loop.get_task_factory() is not None or loop.get_debug()
-        self._make_task = loop.create_task if is_plain else None
+        self._make_task = plain_maker(loop)
 
     def begin(self, owner: Any, protocol: Any, message: Any, is_head: bool) -> Any:
         """Give ``message`` to its handler; ``owner.turn_over()`` is called at the end. The task, None if it is done."""

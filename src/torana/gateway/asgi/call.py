@@ -23,7 +23,7 @@ from torana.gateway.asgi.describe import Describer
 from torana.gateway.asgi.gone import follows_disconnect, is_disconnect, log_gone
 from torana.gateway.asgi.lifespan import Lifespan
 from torana.gateway.asgi.watch import Watch
-from torana.gateway.eager import start, start_waiting
+from torana.gateway.eager import plain_maker, start, start_waiting
 from torana.gateway.failure import ErrorPage, internal_error, log_failure, log_warning, plain, shown
 from torana.gateway.options import GatewayOptions
 from torana.gateway.steps import Steps
@@ -59,10 +59,7 @@ class AsgiGateway(Gateway):
         self.describer = Describer(options.root_path, self._lifespan.state, self.is_debug, options.mount)
         self._context = self._lifespan.context
         self._loop = loop
-        # A task factory that the application or its tools installed is theirs to keep; and in its debug mode asyncio
-        # tells which task has blocked the loop, of those that the loop itself steps.
-        is_plain = loop.get_task_factory() is not None or loop.get_debug()
-        self._make_task = loop.create_task if is_plain else None
+        self._make_task = plain_maker(loop)
 
     async def ready(self) -> None:
         """As ``begin_drain`` and ``drained``: for an application that asked to be told (``lifespan``)."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from torana.exchange.response import ClientDisconnected
 from torana.exchange.states import DONE
 from torana.gateway.failure import log_failure, plain
-from torana.gateway.threads import GivenUp
+from torana.gateway.jobs import GivenUp
 from torana.gateway.wsgi.answer import Answer
 from torana.gateway.wsgi.call import OVER, Call
 from torana.gateway.wsgi.interrupt import RequestTimeout, interrupt, withdraw
