@@ -1,5 +1,9 @@
+cdef double _PACE_S
+cdef double _MOST_S
+
 cdef class Burst:
     cdef object _items
+    cdef object _pop
     cdef double _last_s
     cdef double _since_s
 

@@ -21,6 +21,7 @@ class Burst:
 
     def __init__(self) -> None:
         self._items: deque[Any] = deque()
+        self._pop = self._items.popleft
         self._last_s = 0.0
         self._since_s = 0.0
 
@@ -49,6 +50,6 @@ class Burst:
     def pop(self) -> Any:
         """The oldest item, or None."""
         try:
-            return self._items.popleft()
+            return self._pop()
         except IndexError:
             return None

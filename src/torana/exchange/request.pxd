@@ -6,7 +6,6 @@ from torana.wire.events cimport RequestHead
 
 cdef Py_ssize_t _MOST_PIECES
 
-@cython.freelist(64)
 cdef class Request:
     cdef public RequestHead head
     cdef public Endpoints endpoints

@@ -10,7 +10,6 @@ from torana.exchange.states cimport (
     STARTED, TRAILERS, after,
 )
 
-@cython.freelist(64)
 cdef class Response:
     cdef public Channel channel
     cdef public int state
@@ -20,9 +19,9 @@ cdef class Response:
     cdef public long long sent
     cdef public bint wants_close
     cdef public Witness witness
-    cdef bint _is_head
+    cdef readonly bint is_head
+    cdef readonly long long declared
     cdef bint _keeps_trailers
-    cdef long long _declared
     cdef bint _wants_trailers
     cdef bint _is_bodyless
     cdef list _trailers

@@ -82,9 +82,11 @@ class Response:
         self.wants_close = False
         #: Sees the head leave.
         self.witness: Witness | None = None
-        self._is_head = request.head.method == "HEAD"
+        #: What is asked for is the head alone.
+        self.is_head: bool = request.head.method == "HEAD"
         self._keeps_trailers = request.head.takes_trailers and request.head.version != "1.0"
-        self._declared = -1
+        #: Length of the body as the application has declared it; -1 when it has not.
+        self.declared = -1
         self._wants_trailers = False
         self._is_bodyless = False
         self._trailers: Fields | None = None
@@ -134,8 +136,8 @@ class Response:
         self.reason = reason
         self.fields = kept
         self.wants_close = wants_close
-        self._declared = declared
-        self._is_bodyless = self._is_head or status == 204 or status == 304 or status == 205
+        self.declared = declared
+        self._is_bodyless = self.is_head or status == 204 or status == 304 or status == 205
         self._wants_trailers = trailers and declared < 0 and not self._is_bodyless
         self.state = state
 
@@ -155,7 +157,7 @@ class Response:
             raise ApplicationError(self._out_of_order(before))
         if state == CUT:
             raise ClientDisconnected("the client is gone")
-        if self._declared >= 0 and not self._is_bodyless:
+        if self.declared >= 0 and not self._is_bodyless:
             self._check_length(size, is_last)
         self.state = state
         self.sent += size
@@ -182,15 +184,15 @@ class Response:
 
         A file longer than the declared length is cut to it; a shorter one raises, like too little data.
         """
-        if self.state == STARTED and is_last and self._declared < 0 and not self._is_bodyless:
+        if self.state == STARTED and is_last and self.declared < 0 and not self._is_bodyless:
             if not self._wants_trailers:
-                self._declared = count
+                self.declared = count
                 self.fields.append((b"content-length", b"%d" % count))
-        elif self._declared >= 0 and count > self._declared - self.sent:
-            count = self._declared - self.sent
-        if self._declared >= 0 and not self._is_bodyless:
+        elif self.declared >= 0 and count > self.declared - self.sent:
+            count = self.declared - self.sent
+        if self.declared >= 0 and not self._is_bodyless:
             self._check_length(count, is_last)
-        if self._is_head and self.state == STARTED and is_last and self._declared < 0:
+        if self.is_head and self.state == STARTED and is_last and self.declared < 0:
             if self.status != 204 and self.status != 205 and self.status != 304 and not self._wants_trailers:
                 # As for GET (RFC 9110 section 9.3.2).
                 self.fields.append((b"content-length", b"%d" % count))
@@ -336,11 +338,11 @@ class Response:
                 self.fields = [pair for pair in self.fields if lower(pair[0]) != b"content-length"]
                 self.channel.respond(self.status, self.reason, self.fields, 0, b"", is_last)
                 return
-            if self._is_head and is_last and size and self._declared < 0 and self.status != 204 and self.status != 304:
+            if self.is_head and is_last and size and self.declared < 0 and self.status != 204 and self.status != 304:
                 self.fields.append((b"content-length", b"%d" % size))
             self.channel.respond(self.status, self.reason, self.fields, NO_BODY, b"", is_last)
-        elif self._declared >= 0:
-            self.channel.respond(self.status, self.reason, self.fields, self._declared, data, ends)
+        elif self.declared >= 0:
+            self.channel.respond(self.status, self.reason, self.fields, self.declared, data, ends)
         elif ends:
             self.channel.respond(self.status, self.reason, self.fields, size, data, True)
         else:
@@ -348,10 +350,10 @@ class Response:
 
     def _check_length(self, size: int, is_last: bool) -> None:
         total = self.sent + size
-        if total > self._declared:
-            raise ApplicationError(f"{total} bytes of body, but content-length says {self._declared}")
-        if is_last and total < self._declared:
-            raise ApplicationError(f"only {total} bytes of body, but content-length says {self._declared}")
+        if total > self.declared:
+            raise ApplicationError(f"{total} bytes of body, but content-length says {self.declared}")
+        if is_last and total < self.declared:
+            raise ApplicationError(f"only {total} bytes of body, but content-length says {self.declared}")
 
     def _check_field(self, name: Any, value: Any) -> None:
         if type(name) is not bytes or type(value) is not bytes:

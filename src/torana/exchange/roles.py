@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torana.wire.events import Fields, WireError
 
 
@@ -231,6 +233,14 @@ class Gateway:
         Must not raise: what goes wrong becomes a 500 or an aborted message.
         """
         raise NotImplementedError
+
+    def share_turns(self, turn: Callable[[], None]) -> Callable[[], None] | None:
+        """How threads of its own may do turns of the loop; None: they may not.
+
+        ``turn()`` serves what is ready, on whatever thread, one at a time and only while the loop's own stands still:
+        in what is returned, which is called there after each batch. Called once, after ``startup``.
+        """
+        return None
 
     def tick(self, now_s: float) -> None:
         """Called about once a second on the loop's thread, with the monotonic clock."""

@@ -12,9 +12,12 @@ cdef class JobQueue:
     cdef list _sleeping
     cdef bint _is_waking
     cdef public object see_to
+    cdef public object lead
 
     cpdef put(self, object job)
-    cpdef bint do_next(self, Place place, object timeout_s) except -1
+    cpdef wake_one(self)
+    cpdef work(self, Place place, object timeout_s)
+    cdef bint _do_next(self, Place place, object timeout_s) except -1
     cpdef object get(self, Place place, object timeout_s)
     @cython.locals(burst=Burst, now=double)
     cpdef keep(self, Place place, object item)

@@ -50,19 +50,31 @@ class JobQueue:
         #: Has ``let_leave(burst)`` called soon on another thread, in case the next job holds ours up; None while nobody
         #: can do that, and nothing may be kept.
         self.see_to: Callable[[Burst], None] | None = None
+        #: While the loop's thread stands still: what a thread without a job asks for the lead (``lead.py``).
+        self.lead: Any = None
 
     def put(self, job: Any) -> None:
         """Add a job."""
         # The job first, then the look at who is awake; a thread does these two in the other order.
         self._jobs.append(job)
-        if not self._is_waking:
+        if not self._is_waking and self.lead is None:
             self._wake()
 
-    def do_next(self, place: Place, timeout_s: float | None) -> bool:
-        """Wait for the oldest job and do it.
+    def wake_one(self) -> None:
+        """Wake a thread if there is a job for it."""
+        if self._jobs and not self._is_waking:
+            self._wake()
 
-        False when the thread is to end: none came in time, or it is None. Raises ``GivenUp`` if the job does.
+    def work(self, place: Place, timeout_s: float | None) -> None:
+        """Do one job after the other, the oldest first, until one is None or none comes for ``timeout_s``.
+
+        Raises ``GivenUp`` if a job does.
         """
+        # A call for each: while it waits, a thread keeps nothing alive.
+        while self._do_next(place, timeout_s):
+            pass
+
+    def _do_next(self, place: Place, timeout_s: float | None) -> bool:
         try:
             job = self.get(place, timeout_s)
         except Empty:
@@ -90,10 +102,12 @@ class JobQueue:
                 except IndexError:
                     # Another thread was quicker.
                     continue
-                if self._jobs and not self._is_waking:
+                if self._jobs and not self._is_waking and self.lead is None:
                     self._wake()
                 return job
-            self._sleep(place, timeout_s)
+            lead = self.lead
+            if lead is None or not lead.take(place):
+                self._sleep(place, timeout_s)
 
     def keep(self, place: Place, item: Any) -> None:
         """Call ``item.leave()``: now if no job waits, else together with those of the next jobs if these are quick."""
@@ -119,6 +133,10 @@ class JobQueue:
     def qsize(self) -> int:
         """Jobs that nobody has taken."""
         return len(self._jobs)
+
+    def sleeping(self) -> int:
+        """Threads that wait for a job."""
+        return len(self._sleeping)
 
     def _wake(self) -> None:
         try:

@@ -39,6 +39,9 @@ class LateGateway(Gateway):
     def answer(self, request: Any, response: Any) -> None:
         self._inner.answer(request, response)
 
+    def share_turns(self, turn: Callable[[], None]) -> Callable[[], None] | None:
+        return self._inner.share_turns(turn)
+
     def tick(self, now_s: float) -> None:
         self._inner.tick(now_s)
 

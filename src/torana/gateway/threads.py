@@ -99,6 +99,10 @@ class ThreadPool:
         """How many threads there are."""
         return len(self._workers)
 
+    def awake(self) -> int:
+        """Threads that have a job, or are about to take one."""
+        return len(self._workers) - self.queue.sleeping()
+
     def waiting(self) -> int:
         """Jobs that no thread has taken."""
         return self.queue.qsize()
@@ -178,10 +182,8 @@ class ThreadPool:
     def _work(self, worker: _Worker) -> None:
         place = worker.place
         timeout_s = None if worker.is_core else self._idle_s
-        # One call a job: while it waits, a thread keeps nothing alive.
         with contextlib.suppress(GivenUp):
-            while self.queue.do_next(place, timeout_s):
-                pass
+            self.queue.work(place, timeout_s)
         let_leave(place.burst)
         with self._lock:
             if worker in self._workers:

@@ -24,6 +24,7 @@ cdef class Poller:
     cdef public Clock clock
     cdef public double tick_s
     cdef public list on_tick
+    cdef public object after_batch
     cdef list _table
     cdef object _woken
     cdef object _last

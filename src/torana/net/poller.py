@@ -62,13 +62,18 @@ class Watched:
 
 
 class Poller:
-    """Watches descriptors for the loop that it is attached to. All methods but ``wake`` are for the loop's thread."""
+    """Watches descriptors for the loop that it is attached to.
+
+    All methods but ``wake`` are for the loop's thread, or for whoever has its turn (``turn``).
+    """
 
     def __init__(self, clock: Clock, tick_s: float = 1.0) -> None:
         self.clock = clock
         self.tick_s = tick_s
         #: Called after each sweep with the clock's now.
         self.on_tick: list[Callable[[float], None]] = []
+        #: Called on the loop's thread after each batch. While it lasts, one other thread at a time may call ``turn``.
+        self.after_batch: Callable[[], None] | None = None
         self._table: list[Any] = [None] * 256
         self._woken: deque[Watched] = deque()
         self._last: deque[Watched] = deque()
@@ -183,6 +188,18 @@ class Poller:
 
     # The batch
 
+    def turn(self) -> None:
+        """Do once what the loop's thread would do now: for another thread, as long as that one stands still."""
+        for _ in range(len(self._woken)):
+            self._run_woken()
+        self._serve_batch()
+        self._let_leave()
+
+    def _run(self) -> None:
+        self._serve_batch()
+        if self.after_batch is not None:
+            self.after_batch()
+
     def serve(self, batch: list[tuple[int, int]]) -> None:
         """Tell each ready descriptor; what one of them raises is reported and ends nobody else's turn."""
         self.clock.refresh()
@@ -293,6 +310,9 @@ class Poller:
     def _remove(self, fd: int) -> None:
         raise NotImplementedError
 
+    def _serve_batch(self) -> None:
+        """Tell those that are ready now, but not so many that nobody else gets a turn."""
+
     def _serve_ready(self) -> None:
         """Tell all that are ready now; nothing where only the loop knows which are."""
 
@@ -311,7 +331,7 @@ class EpollPoller(Poller):
             self._loop.remove_reader(self._epoll.fileno())
         self._epoll.close()
 
-    def _run(self) -> None:
+    def _serve_batch(self) -> None:
         self.serve(self._poll(0, BATCH))
 
     def _serve_ready(self) -> None:

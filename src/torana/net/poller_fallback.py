@@ -25,7 +25,7 @@ class KqueuePoller(Poller):
             self._loop.remove_reader(self._kqueue.fileno())
         self._kqueue.close()
 
-    def _run(self) -> None:
+    def _serve_batch(self) -> None:
         ready: dict[int, int] = {}
         for event in self._kqueue.control(None, 256, 0):
             bits = WRITE if event.filter == select.KQ_FILTER_WRITE else READ  # type: ignore[attr-defined,unused-ignore]
@@ -35,7 +35,7 @@ class KqueuePoller(Poller):
         self.serve(list(ready.items()))
 
     def _serve_ready(self) -> None:
-        self._run()
+        self._serve_batch()
 
     def _set(self, fd: int, bit: int, is_on: bool) -> None:
         kind = select.KQ_FILTER_WRITE if bit == WRITE else select.KQ_FILTER_READ  # type: ignore[attr-defined,unused-ignore]
@@ -78,17 +78,17 @@ class LoopPoller(Poller):
         before, after = self._masks[fd], _filters(events)
         if (before ^ after) & READ:
             if after & READ:
-                self._loop.add_reader(fd, self._run, fd, READ)
+                self._loop.add_reader(fd, self._tell, fd, READ)
             else:
                 self._loop.remove_reader(fd)
         if (before ^ after) & WRITE:
             if after & WRITE:
-                self._loop.add_writer(fd, self._run, fd, WRITE)
+                self._loop.add_writer(fd, self._tell, fd, WRITE)
             else:
                 self._loop.remove_writer(fd)
         self._masks[fd] = after
 
-    def _run(self, fd: int, bits: int) -> None:
+    def _tell(self, fd: int, bits: int) -> None:
         self.serve([(fd, bits)])
 
     def _remove(self, fd: int) -> None:

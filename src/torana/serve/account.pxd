@@ -6,7 +6,6 @@ from torana.serve.site cimport Site
 from torana.wire.events cimport RequestHead
 
 @cython.final
-@cython.freelist(64)
 cdef class Account:
     cdef public Site site
     cdef public bint is_open

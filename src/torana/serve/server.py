@@ -144,6 +144,7 @@ class Server:
         self._poller = poller_class()(Clock(), timeouts.tick_s(self._options.timeouts))
         self._poller.attach(loop)
         self._poller.on_tick.append(self._tick)
+        self._poller.after_batch = self._gateway.share_turns(self._poller.turn)
         if self._options.warm_up_path:
             await self._warm_up(site)
         site.on_worn_out = self._worn_out

@@ -3,7 +3,6 @@ cimport cython
 from torana.exchange.response cimport Response
 from torana.gateway.asgi.waiters cimport Waiters
 
-@cython.freelist(64)
 cdef class Answer:
     cdef Response _response
     cdef Waiters _waiters

@@ -27,7 +27,6 @@ cdef class Source(Steps):
     @cython.locals(made=Wakeup)
     cpdef Wakeup wakeup(self)
 
-@cython.freelist(64)
 cdef class Arrival:
     cdef Source _source
     cdef bint _is_over

@@ -5,7 +5,6 @@ from torana.exchange.response cimport Response
 from torana.gateway.asgi.ready cimport ready
 from torana.gateway.asgi.waiters cimport Waiters
 
-@cython.freelist(64)
 cdef class Body:
     cdef Request _request
     cdef Response _response

@@ -13,7 +13,6 @@ cdef extern from *:
 cdef class Done:
     pass
 
-@cython.freelist(64)
 cdef class Ready:
     cdef readonly object value
 

@@ -1,6 +1,5 @@
 cimport cython
 
-@cython.freelist(64)
 cdef class Wakeup:
     cdef public bint _asyncio_future_blocking
     cdef object _loop

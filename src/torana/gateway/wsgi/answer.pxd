@@ -1,20 +1,18 @@
 cimport cython
 
-from torana.base.bytescan cimport decimal, is_word
 from torana.base.headers cimport lower
 from torana.exchange.response cimport Response
 from torana.exchange.roles cimport Channel
 from torana.exchange.states cimport DONE, IDLE
+from torana.wire.events cimport RequestHead
 
 cdef dict _STATUSES
 cdef dict _NAMES
 
-@cython.freelist(64)
 cdef class Answer:
     cdef Response _response
     cdef Channel _channel
-    cdef bint _is_head
-    cdef bint _takes_hints
+    cdef RequestHead _head
     cdef bint _is_called
     cdef bint _is_bodyless
     cdef long long _left
@@ -23,12 +21,12 @@ cdef class Answer:
     cdef public bint is_raw
     cdef object _raw
 
-    cpdef begin(self, Response response, bint is_head, bint takes_hints)
+    cpdef begin(self, Response response, RequestHead head)
     cpdef stop(self)
     cpdef send(self, object result)
     cpdef end(self)
     cdef object _blocks(self, object result)
-    @cython.locals(fields=list, name=bytes, value=bytes, known=tuple, code=int, reason=bytes)
+    @cython.locals(fields=list, response=Response, known=tuple, code=int, reason=bytes)
     cdef _start(self, object status, object headers)
     @cython.locals(response=Response)
     cdef _send_each(self, object result)
@@ -43,7 +41,7 @@ cdef class Answer:
     cdef list _fields(self, object headers)
 
 @cython.locals(made=Answer)
-cpdef Answer new_answer(Response response, bint is_head, bint takes_hints)
+cpdef Answer new_answer(Response response, RequestHead head)
 cdef bytes _block(object block)
 cdef str _text(object text)
 cdef Py_ssize_t _length(object result) except? -1

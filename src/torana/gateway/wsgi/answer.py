@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from torana.base.bytescan import decimal, is_word
 from torana.base.headers import lower
 from torana.exchange.response import ApplicationError, ClientDisconnected
 from torana.exchange.states import DONE, IDLE
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from torana.exchange.response import Response
     from torana.exchange.roles import Channel, RawStream
+    from torana.wire.events import RequestHead
 
 #: What PEP 3333 forbids an application to say: these speak of the connection, which is the server's.
 _HOP_BY_HOP = frozenset(
@@ -41,17 +41,16 @@ _LONGEST_NAME = 64
 class Answer:
     """The application's side of one response, on the thread that calls it."""
 
-    def __init__(self, response: Response, is_head: bool, takes_hints: bool) -> None:
-        self.begin(response, is_head, takes_hints)
+    def __init__(self, response: Response, head: RequestHead) -> None:
+        self.begin(response, head)
 
-    def begin(self, response: Response, is_head: bool, takes_hints: bool) -> None:
+    def begin(self, response: Response, head: RequestHead) -> None:
         """What ``__init__`` does, for ``new_answer``."""
         self._response = response
         self._channel: Channel = response.channel
-        self._is_head = is_head
-        self._takes_hints = takes_hints
+        self._head = head
         self._is_called = False
-        self._is_bodyless = is_head
+        self._is_bodyless = response.is_head
         #: Bytes still to come of the declared length; -1 when none was declared.
         self._left = -1
         #: Set by the loop: the server is stopping and this answer has had its time.
@@ -104,7 +103,7 @@ class Answer:
         """Send 103 (Early Hints) with the Link headers given; the others, which no client reads there, are left out."""
         fields = self._fields(headers)
         response = self._response
-        if response is not None and self._takes_hints:
+        if response is not None and self._head.version != "1.0":
             links = [value for name, value in fields if lower(name) == b"link"]
             if links:
                 response.hint(links)
@@ -153,6 +152,7 @@ class Answer:
         """The application has nothing more to say; it may keep its callables, but they reach nothing."""
         self._response = None  # type: ignore[assignment]
         self._channel = None  # type: ignore[assignment]
+        self._head = None  # type: ignore[assignment]
         if self._raw is not None:
             self._raw.end()
             self._raw = None
@@ -169,12 +169,10 @@ class Answer:
             known = _status(status)
         code, reason = known
         fields = self._fields(headers)
-        self._left = -1
-        self._response.start(code, fields, reason)
-        self._is_bodyless = self._is_head or code == 204 or code == 304 or code == 205
-        for name, value in fields:
-            if len(name) == 14 and is_word(name, 0, 14, b"content-length"):
-                self._left = decimal(value, 0, len(value))
+        response = self._response
+        response.start(code, fields, reason)
+        self._left = response.declared
+        self._is_bodyless = response.is_head or code == 204 or code == 304 or code == 205
 
     def _send_each(self, result: Any) -> None:
         response = self._response
@@ -241,7 +239,8 @@ class Answer:
         if response.state >= DONE:
             return True
         if self._is_bodyless or count == 0:
-            if self._is_head and self._left < 0 and not response.is_begun() and response.status not in (204, 205, 304):
+            may_tell = response.is_head and self._left < 0 and not response.is_begun()
+            if may_tell and response.status not in (204, 205, 304):
                 # As for GET (RFC 9110 section 9.3.2).
                 response.fields.append((b"content-length", b"%d" % count))
             response.write(b"", True)
@@ -280,10 +279,10 @@ class Answer:
         return fields
 
 
-def new_answer(response: Response, is_head: bool, takes_hints: bool) -> Answer:
+def new_answer(response: Response, head: RequestHead) -> Answer:
     """``Answer(...)``, without the cost of a call through the type."""
     made = Answer.__new__(Answer)
-    made.begin(response, is_head, takes_hints)
+    made.begin(response, head)
     return made
 
 

@@ -223,7 +223,7 @@ class Call(Answerer):
     # What a call with a deadline does in its own way (``deadline.py``), besides failing and finishing.
 
     def _new_answer(self, response: Response, head: RequestHead) -> Answer:
-        return new_answer(response, head.method == "HEAD", head.version != "1.0")
+        return new_answer(response, head)
 
     def _call(self, environ: dict[str, Any], answer: Answer) -> Any:
         return self._site.app(environ, answer.start_response)

@@ -102,7 +102,7 @@ class TimedCall(Call):
 
     def _new_answer(self, response: Response, head: RequestHead) -> Answer:
         answer = TimedAnswer.__new__(TimedAnswer)
-        answer.begin(response, head.method == "HEAD", head.version != "1.0")
+        answer.begin(response, head)
         answer.attach(self)
         return answer
 

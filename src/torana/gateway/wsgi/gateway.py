@@ -6,12 +6,14 @@ Here: when more threads are needed, and when a request has waited for one too lo
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 from torana.exchange.roles import Gateway
 from torana.gateway.failure import logger
 from torana.gateway.jobs import let_leave
+from torana.gateway.lead import Lead
 from torana.gateway.threads import ThreadPool, default_threads
 from torana.gateway.wsgi.call import Site, new_call
 from torana.gateway.wsgi.constants import Constants, native
@@ -30,6 +32,8 @@ _GROW_AFTER_S = 0.005
 #: How long threads that are still busy are awaited at the end, and how often that is looked at.
 _JOIN_S = 3.0
 _JOIN_STEP_S = 0.01
+#: Whether threads take turns at computing.
+_HAS_LOCK: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 class WsgiGateway(Gateway):
@@ -88,6 +92,13 @@ class WsgiGateway(Gateway):
 
     def waiting(self) -> int:
         return self.pool.waiting()
+
+    def share_turns(self, turn: Callable[[], None]) -> Callable[[], None] | None:
+        loop = self._loop
+        # In its debug mode asyncio judges who calls it; and without the interpreter's lock all threads compute at once.
+        if loop is None or loop.get_debug() or not _HAS_LOCK:
+            return None
+        return Lead(self.pool, turn, loop).offer
 
     def tick(self, now_s: float) -> None:
         """Answer 503 to what has waited too long, and see to it that there are enough threads."""

@@ -1,7 +1,6 @@
 cimport cython
 
 @cython.final
-@cython.freelist(32)
 cdef class Loan:
     cdef public bint is_posted
     cdef object _acts

@@ -35,7 +35,6 @@ cdef class Interim:
     cdef public int status
     cdef public list fields
 
-@cython.freelist(16)
 cdef class ResponseHead:
     cdef public int status
     cdef public bytes reason

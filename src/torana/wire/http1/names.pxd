@@ -2,6 +2,7 @@ cimport cython
 
 from torana.base.bytescan cimport LOWER
 
+cdef Py_ssize_t _SLOTS
 cdef list NAMES
 cdef bytes KIND_BYTES
 cdef const unsigned char* KINDS
