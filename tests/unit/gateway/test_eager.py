@@ -12,6 +12,7 @@ import contextvars
 import gc
 import logging
 import sys
+import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
@@ -457,10 +458,12 @@ async def test_within_another_tasks_step(how: str) -> None:
 async def test_in_debug_mode_asyncio_can_tell_which_task_blocks_the_loop(caplog: pytest.LogCaptureFixture) -> None:
     loop = asyncio.get_running_loop()
     loop.set_debug(True)
-    loop.slow_callback_duration = 0.0
+    loop.slow_callback_duration = 0.02
 
     async def answer() -> None:
         asyncio.current_task().set_name("the slow one")  # type: ignore[union-attr]
+        # Blocks the loop; whatever the loop makes of this task later is quick.
+        time.sleep(0.05)
 
     with caplog.at_level(logging.WARNING, "asyncio"):
         async with site("eager") as it:
