@@ -3,7 +3,7 @@
 A loop that parses and a thread that answers wake each other for every few requests, and a wake-up costs as much as a
 request. So the loop's thread, when it has queued a batch, stands still for a moment, and the thread that then finds the
 queue empty takes the lead: it does one turn of the loop, which fills the queue anew. One at a time leads, who holds the
-lock ``_place``; while all are in the application it is free, and the loop's thread may take it and go on beside them.
+``_baton``; while all are in the application it is free, and the loop's thread may take it and go on beside them.
 It is worth it only where one thread is enough, because the application computes: threads that wait had better wait
 side by side, each woken by its own job. Never here: what a turn does, what a job is.
 """
@@ -27,6 +27,8 @@ _FEW = 4
 #: For this long the loop's thread stands still at most; a little earlier the leader ends it, which needs no timer.
 _MOST_S = 0.004
 _TURNS_S = 0.002
+#: For this long a turn is waited for whose end nobody else would hear of.
+_INTERRUPTED_S = 1.0
 #: The part of the time that has to be spent computing, judged whenever so much time has passed.
 _COMPUTING = 0.75
 _JUDGED_S = 0.004
@@ -43,8 +45,8 @@ class Lead:
         self._queue = pool.queue
         self._turn = turn
         self._loop = loop
-        self._place = threading.Lock()
-        self._place.acquire()
+        self._baton = threading.Lock()
+        self._baton.acquire()
         #: Released by a leader when nothing is left to do or the time is over.
         self._over = threading.Lock()
         self._over.acquire()
@@ -65,19 +67,30 @@ class Lead:
         computed_s = process_time()
         self._until = began + _TURNS_S
         queue.lead = self
-        self._place.release()
+        self._baton.release()
+        try:
+            self._take_back()
+        except BaseException:
+            # A signal's handler raised it. No turn begins from here on, and one that has begun does not last.
+            self._until = 0.0
+            if not self._over.acquire(timeout=_INTERRUPTED_S):
+                self._baton.acquire(blocking=False)
+            raise
+        finally:
+            queue.lead = None
+            # While there was a leader no job woke anybody.
+            queue.wake_one()
+        self._judge(monotonic() - began, process_time() - computed_s)
+
+    def _take_back(self) -> None:
         while not self._over.acquire(timeout=_MOST_S):
             # A turn that lasts is waited for: there must not be two.
-            if self._place.acquire(blocking=False):
-                break
-        queue.lead = None
-        # While there was a leader no job woke anybody.
-        queue.wake_one()
-        self._judge(monotonic() - began, process_time() - computed_s)
+            if self._baton.acquire(blocking=False):
+                return
 
     def take(self, place: Place) -> bool:
         """On a thread that finds no job: do a turn if nobody else does. True when there are jobs again."""
-        if not self._place.acquire(blocking=False):
+        if not self._baton.acquire(blocking=False):
             return False
         has_jobs = False
         try:
@@ -93,7 +106,7 @@ class Lead:
         except BaseException:
             logger.exception("A turn of the loop failed on %s", threading.current_thread().name)
         finally:
-            (self._place if has_jobs else self._over).release()
+            (self._baton if has_jobs else self._over).release()
         return has_jobs
 
     def _judge(self, passed_s: float, computed_s: float) -> None:

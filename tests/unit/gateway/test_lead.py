@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 import threading
 import time
@@ -362,3 +363,38 @@ def test_when_the_time_is_over_the_loop_gets_its_turns_back(
     times.passed_s = times.computed_s = 0.6 * WAIT_S
     assert is_led(pool, Lead(pool, turns, loop), turns)
     assert len(turns.threads) == 2, "the second began in time, for a third it is too late"
+
+
+def test_a_signal_that_ends_the_standing_still_leaves_no_second_leader(
+    pool: ThreadPool, loop: asyncio.AbstractEventLoop, held: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lead_room, "_MOST_S", WAIT_S)
+    monkeypatch.setattr(lead_room, "_INTERRUPTED_S", 0.01)
+    turns = Turns(pool, some())
+    lead = Lead(pool, turns, loop)
+    jobs = some()
+    put(pool, jobs)
+    main = threading.get_ident()
+
+    def interrupt() -> None:
+        _until(lambda: pool.queue.lead is not None)
+        signal.pthread_kill(main, signal.SIGUSR1)
+
+    def raises(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, raises)
+    another = threading.Thread(target=interrupt)
+    try:
+        another.start()
+        with pytest.raises(KeyboardInterrupt):
+            lead.offer()
+    finally:
+        another.join(WAIT_S)
+        signal.signal(signal.SIGUSR1, before)
+    assert pool.queue.lead is None
+    held.set()
+    assert all(job.ran.wait(WAIT_S) for job in jobs)
+    _until(lambda: pool.awake() == 0)
+    assert turns.threads == []
+    assert is_led(pool, lead, turns), "the next time all is as before"
