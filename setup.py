@@ -38,6 +38,8 @@ DIRECTIVES = {
 
 # Later flags win over those Python itself was built with: no debug information, which triples build time and size.
 COMPILE_ARGS = ["-O2", "-g0", "-fvisibility=hidden"]
+# Where the compiler knows it: calls into Python without a jump by way of a table.
+WELCOME_ARGS = ["-fno-plt"]
 
 #: Names of sanitizers (gcc's and clang's ``-fsanitize``), or "" for a build that anybody may use.
 SANITIZE = os.environ.get("TORANA_SANITIZE", "")
@@ -127,7 +129,8 @@ def extensions() -> list[Extension]:
         return []
     from Cython.Build import cythonize
 
-    compile_args, link_args = COMPILE_ARGS, []
+    compile_args = [*COMPILE_ARGS, *(flag for flag in WELCOME_ARGS if compiles(compiler(), "int probe;\n", flag))]
+    link_args: list[str] = []
     if SANITIZE:
         link_args = sanitize_args(compiler())
         compile_args = ["-O1", "-g1", "-fvisibility=hidden", *link_args]

@@ -1,5 +1,3 @@
-cimport cython
-
 cdef int NO_BODY
 cdef int LENGTH
 cdef int CHUNKED
