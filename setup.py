@@ -32,7 +32,7 @@ DIRECTIVES = {
     "wraparound": False,
     "nonecheck": True,
     "initializedcheck": False,
-    # Nothing of ours is pickled, and what is generated for it is a third of the C.
+    # Nothing of ours is pickled, and what is generated for it is a tenth of the C.
     "auto_pickle": False,
 }
 
