@@ -90,12 +90,10 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lead_room, "_TURNS_S", WAIT_S)
 
 
-def hold(pool: ThreadPool) -> Job:
+def hold(pool: ThreadPool) -> None:
     """Keep the one thread that is awake from its jobs until the loop's thread stands still."""
-    job = Job(lambda: _until(lambda: pool.queue.lead is not None))
-    pool.put(job)
+    pool.put(Job(lambda: _until(lambda: pool.queue.lead is not None)))
     _until(lambda: not pool.waiting())
-    return job
 
 
 def _until(is_so: Callable[[], bool]) -> None:
@@ -299,6 +297,12 @@ class Times:
         self.now += self.passed_s
         self.cpu += self.computed_s
 
+    def turns(self, pool: ThreadPool, *batches: list[Job]) -> Turns:
+        """Turns that take this time."""
+        turns = Turns(pool, *batches)
+        turns.act = self.turn
+        return turns
+
 
 def is_led(pool: ThreadPool, lead: Lead, turns: Turns) -> bool:
     """Whether ``offer`` had a turn done by a thread."""
@@ -319,8 +323,7 @@ def test_where_threads_wait_nobody_leads_for_longer_and_longer(
     pool: ThreadPool, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = Times(monkeypatch)
-    turns = Turns(pool)
-    turns.act = times.turn
+    turns = times.turns(pool)
     lead = Lead(pool, turns, loop)
     times.passed_s, times.computed_s = 0.01, 0.005
     for rest_s in (0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0):
@@ -342,8 +345,7 @@ def test_a_moment_is_not_judged(
     pool: ThreadPool, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = Times(monkeypatch)
-    turns = Turns(pool)
-    turns.act = times.turn
+    turns = times.turns(pool)
     lead = Lead(pool, turns, loop)
     times.passed_s, times.computed_s = 0.001, 0.0
     for _ in range(3):
@@ -358,8 +360,7 @@ def test_when_the_time_is_over_the_loop_gets_its_turns_back(
     pool: ThreadPool, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     times = Times(monkeypatch)
-    turns = Turns(pool, some(), some(), some())
-    turns.act = times.turn
+    turns = times.turns(pool, some(), some(), some())
     times.passed_s = times.computed_s = 0.6 * WAIT_S
     assert is_led(pool, Lead(pool, turns, loop), turns)
     assert len(turns.threads) == 2, "the second began in time, for a third it is too late"
