@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING
 
 from torana.wire.events import WireError
 
+try:
+    import cython
+except ImportError:
+    from torana.base import uncompiled as cython
+
 if TYPE_CHECKING:
     from torana.base.endpoints import Endpoints
     from torana.exchange.roles import Answerer, Channel
@@ -19,6 +24,8 @@ if TYPE_CHECKING:
 _MOST_PIECES = 256
 
 
+@cython.freelist(64)
+@cython.cclass
 class Request:
     """One request; made when its head is complete, dropped when both halves of the exchange are over."""
 

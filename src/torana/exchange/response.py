@@ -31,6 +31,11 @@ from torana.exchange.states import (
     after,
 )
 
+try:
+    import cython
+except ImportError:
+    from torana.base import uncompiled as cython
+
 if TYPE_CHECKING:
     from torana.exchange.carrier import Carrier, Speaker
     from torana.exchange.request import Request
@@ -63,6 +68,8 @@ class ClientDisconnected(OSError):
     """The client is gone; nobody will read what is sent (ASGI spec, "Disconnected Client - send exception")."""
 
 
+@cython.freelist(64)
+@cython.cclass
 class Response:
     """One answer. ``fields`` are those of the application, checked; the wire adds framing, date and server."""
 

@@ -1,4 +1,6 @@
-cdef class Channel:
+from torana.base.burst cimport Sender
+
+cdef class Channel(Sender):
     cpdef respond(self, int status, bytes reason, list fields, long long length, object data, bint is_end)
     cpdef write(self, object data, bint is_end)
     cpdef write_file(self, int fd, long long offset, long long count, bint is_end)

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from torana.base.burst import Sender
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torana.wire.events import Fields, WireError
 
 
-class Channel:
+class Channel(Sender):
     """Way out of an exchange, and the valve of its way in."""
 
     def respond(self, status: int, reason: bytes | None, fields: Fields, length: int, data: Any, is_end: bool) -> None:

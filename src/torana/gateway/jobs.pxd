@@ -1,6 +1,7 @@
 cimport cython
 
-from torana.base.burst cimport Burst
+from torana.base.burst cimport Burst, Sender
+from torana.base.now cimport now_s
 
 cdef class Place:
     cdef public object lock
@@ -17,13 +18,15 @@ cdef class JobQueue:
     cpdef put(self, object job)
     cpdef wake_one(self)
     cpdef work(self, Place place, object timeout_s)
+    @cython.locals(item=Sender)
     cdef bint _do_next(self, Place place, object timeout_s) except -1
     cpdef object get(self, Place place, object timeout_s)
     @cython.locals(burst=Burst, now=double)
-    cpdef keep(self, Place place, object item)
+    cpdef keep(self, Place place, Sender item)
     cdef _wake(self)
     cdef _sleep(self, Place place, timeout_s)
     cdef bint _leave(self, Place place) except -1
 
+@cython.locals(item=Sender)
 cpdef let_leave(Burst burst)
-cdef _leave(object item)
+cdef _leave(Sender item)

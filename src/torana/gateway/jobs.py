@@ -14,10 +14,10 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from queue import Empty
-from time import monotonic
 from typing import Any
 
-from torana.base.burst import Burst
+from torana.base.burst import Burst, Sender
+from torana.base.now import now_s
 
 __all__ = ["Empty", "GivenUp", "JobQueue", "Place", "let_leave"]
 
@@ -109,11 +109,17 @@ class JobQueue:
             if lead is None or not lead.take(place):
                 self._sleep(place, timeout_s)
 
-    def keep(self, place: Place, item: Any) -> None:
-        """Call ``item.leave()``: now if no job waits, else together with those of the next jobs if these are quick."""
+    def keep(self, place: Place, item: Sender) -> None:
+        """Call ``item.leave()``: now if no job waits or nothing is to be sent, else together with those of the next
+        jobs if these are quick.
+        """
+        if not item.has_kept():
+            # A large answer has gone: its client may ask again, and finds the connection free if it is at once.
+            _leave(item)
+            return
         burst = place.burst
         see_to = self.see_to
-        now = monotonic()
+        now = now_s()
         if not burst.takes(now) or not self._jobs or see_to is None:
             let_leave(burst)
             _leave(item)
@@ -175,7 +181,7 @@ def let_leave(burst: Burst) -> None:
         item = burst.pop()
 
 
-def _leave(item: Any) -> None:
+def _leave(item: Sender) -> None:
     try:
         item.leave()
     except BaseException:

@@ -68,6 +68,7 @@ cdef class Outlet(Watched):
 
     @cython.locals(kept=bytes)
     cpdef post(self, bytes data)
+    cpdef bint has_kept(self) except -1
     @cython.locals(data=bytes)
     cpdef leave(self)
     cpdef write(self, object data)

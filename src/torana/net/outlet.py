@@ -106,6 +106,9 @@ class Outlet(Watched):
         else:
             self.write(data)
 
+    def has_kept(self) -> bool:
+        return self._kept is not None
+
     def leave(self) -> None:
         data = self._kept
         if data is not None:

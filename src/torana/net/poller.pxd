@@ -1,6 +1,6 @@
 cimport cython
 
-from torana.base.burst cimport Burst
+from torana.base.burst cimport Burst, Sender
 from torana.net.clock cimport Clock
 
 cdef int READ
@@ -9,7 +9,7 @@ cdef int ERROR
 cdef int HANGUP
 cdef int PEER_CLOSED
 
-cdef class Watched:
+cdef class Watched(Sender):
     cdef public int fd
     cdef public double deadline
     cdef public bint is_last
@@ -17,7 +17,6 @@ cdef class Watched:
     cpdef ready(self, int events)
     cpdef expired(self, double now)
     cpdef woken(self)
-    cpdef leave(self)
     cpdef failed(self)
 
 cdef class Poller:
@@ -36,7 +35,7 @@ cdef class Poller:
 
     @cython.locals(burst=Burst, now=double)
     cpdef bint keeps(self, Watched watched) except -1
-    @cython.locals(watched=Watched)
+    @cython.locals(sender=Sender)
     cpdef _let_leave(self)
     cpdef watch(self, Watched watched, int events)
     cpdef change(self, Watched watched, int events)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from torana.base.burst import Burst
+from torana.base.burst import Burst, Sender
 from torana.net.clock import Clock
 
 #: Readiness bits; those of epoll, other pollers translate.
@@ -35,7 +35,7 @@ BATCH = 256
 _LATE_TICKS = 3
 
 
-class Watched:
+class Watched(Sender):
     """Something with a descriptor, told when it is ready and when its deadline (monotonic seconds, 0 none) is over."""
 
     def __init__(self, fd: int) -> None:
@@ -53,9 +53,6 @@ class Watched:
 
     def woken(self) -> None:
         """``Poller.wake`` was called for this, from any thread."""
-
-    def leave(self) -> None:
-        """What was kept for a burst may go (``Poller.keeps``)."""
 
     def failed(self) -> None:
         """One of the above has raised, which is a bug; let go of what is held."""
@@ -178,13 +175,14 @@ class Poller:
         return True
 
     def _let_leave(self) -> None:
-        watched = self._burst.pop()
-        while watched is not None:
+        sender = self._burst.pop()
+        while sender is not None:
             try:
-                watched.leave()
+                sender.leave()
             except Exception as error:
-                self._report(watched, error)
-            watched = self._burst.pop()
+                assert isinstance(sender, Watched)
+                self._report(sender, error)
+            sender = self._burst.pop()
 
     # The batch
 

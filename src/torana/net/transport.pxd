@@ -13,10 +13,10 @@ cdef extern from "<sys/socket.h>" nogil:
 
 # The system call straight from C, for the compiled build; transport.py calls it only there.
 cdef inline bytes _receive(int fd, Py_ssize_t size):
-    cdef char buffer[65536]
+    cdef char buffer[81920]
     cdef ssize_t got
-    if size > 65536:
-        size = 65536
+    if size > 81920:
+        size = 81920
     got = c_recv(fd, buffer, size, 0)
     if got < 0:
         return None

@@ -1,3 +1,4 @@
+from torana.base.now cimport now_s
 from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
 from torana.net.transport cimport Transport

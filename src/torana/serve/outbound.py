@@ -6,9 +6,9 @@ The middle storey of a connection (see ``ending``). Never here: what a response 
 
 from __future__ import annotations
 
-from time import monotonic
 from typing import Any
 
+from torana.base.now import now_s
 from torana.exchange.carrier import Carrier, Speaker
 from torana.exchange.request import Request
 from torana.exchange.response import NO_BODY, ClientDisconnected
@@ -161,7 +161,7 @@ class Outbound(Ending):
             self.transport.poller.wake(self.transport)
         if not self.transport.wait_drained(times.write_idle_s, times.write_rate):
             self.site.refusals.note(
-                "client takes the response too slowly", "timeout_write", self.endpoints.client, monotonic()
+                "client takes the response too slowly", "timeout_write", self.endpoints.client, now_s()
             )
             self.transport.lose_soon()
         if self.transport.is_lost():
@@ -178,6 +178,9 @@ class Outbound(Ending):
         if transport.is_lent and not transport.waiting and not transport.is_lost():
             self._raw = BlockingSocket(transport, self.wire.hand_over(), self.site.timeouts.write_idle_s)
         return self._raw
+
+    def has_kept(self) -> bool:
+        return self.transport.has_kept()
 
     def give_back(self) -> None:
         transport = self.transport
@@ -198,7 +201,7 @@ class Outbound(Ending):
             self.phase = IDLE
             self._head_size = self._spooled = 0
             transport.is_reading = True
-            self._phase_started = monotonic()
+            self._phase_started = now_s()
             self._read_deadline = self._phase_started + self.site.keep_alive_s if self.site.keep_alive_s else 0.0
             transport.deadline = self._read_deadline
             self._is_answered = False

@@ -6,9 +6,16 @@ Never here: parsing, serialising, or anything that only one protocol knows.
 
 from __future__ import annotations
 
+try:
+    import cython
+except ImportError:
+    from torana.base import uncompiled as cython
+
 Fields = list[tuple[bytes, bytes]]
 
 
+@cython.freelist(64)
+@cython.cclass
 class RequestHead:
     """A request's control data and header section (RFC 9110 section 6.2, 6.3), already judged legal."""
 

@@ -15,10 +15,17 @@ from torana.exchange.states import CUT
 from torana.gateway.asgi.ready import DONE
 from torana.gateway.asgi.waiters import Waiters
 
+try:
+    import cython
+except ImportError:
+    from torana.base import uncompiled as cython
+
 #: Read from a source without sendfile (a pipe, a socket) in pieces of this size.
 _PIECE_BYTES = 64 * 1024
 
 
+@cython.freelist(64)
+@cython.cclass
 class Answer:
     """One response's outbound messages."""
 

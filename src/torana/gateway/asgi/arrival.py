@@ -63,6 +63,8 @@ class Source(Steps):
         return made
 
 
+@cython.freelist(64)
+@cython.cclass
 class Arrival:
     """Finishes with the source's next event. It is taken at that moment, so cancelling before loses nothing."""
 

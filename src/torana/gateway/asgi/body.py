@@ -13,7 +13,14 @@ from torana.exchange.response import Response
 from torana.gateway.asgi.ready import ready
 from torana.gateway.asgi.waiters import Waiters
 
+try:
+    import cython
+except ImportError:
+    from torana.base import uncompiled as cython
 
+
+@cython.freelist(64)
+@cython.cclass
 class Body:
     """One request's inbound events."""
 

@@ -39,6 +39,8 @@ class Done:
         """Nothing is left to close."""
 
 
+@cython.freelist(64)
+@cython.cclass
 class Ready:
     """Finishes at once with ``value``."""
 

@@ -14,6 +14,11 @@ from torana.exchange.response import ApplicationError, ClientDisconnected
 from torana.exchange.states import DONE, IDLE
 from torana.gateway.wsgi.file_wrapper import FileWrapper, span_of
 
+try:
+    import cython
+except ImportError:
+    from torana.base import uncompiled as cython
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -38,6 +43,8 @@ _MOST_NAMES = 256
 _LONGEST_NAME = 64
 
 
+@cython.freelist(8)
+@cython.cclass
 class Answer:
     """The application's side of one response, on the thread that calls it."""
 

@@ -87,6 +87,7 @@ class Call(Answerer):
         """What ``__init__`` does, for ``new_call``."""
         self._site = site
         self._request = request
+        request.answerer = self
         self._response = response
         self._channel: Channel = response.channel
         self._spool: Spool | None = None

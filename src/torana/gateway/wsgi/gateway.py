@@ -83,7 +83,6 @@ class WsgiGateway(Gateway):
             call = new_call(self._site, request, response)
         else:
             call = self._deadlines.new_call(self._site, request, response)
-        request.answerer = call
         self._begun += 1
         call.begin()
 
