@@ -212,3 +212,26 @@ async def test_pipelined_bodies_reach_their_own_requests() -> None:
         await client.send(requests)
         for i in range(50):
             assert (await client.read()).body == b"no %02d" % i
+
+
+@pytest.mark.parametrize("behind", [b"", GET * 3], ids=["alone", "others behind it"])
+@in_loop
+async def test_a_body_that_is_just_too_much_for_one_read_is_read_to_its_end(behind: bytes) -> None:
+    """With its head, a body of 64 KiB is. What has come of it is one message, and nothing behind it is read ahead."""
+    body = bytes(range(256)) * 256
+    request = b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 65536\r\n\r\n" + body
+    messages: list[Any] = []
+    ahead: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] == "POST":
+            messages.append(await receive())
+            ahead.append(server.connections()[0].wire.buffered)
+        await answer_with(send)
+
+    async with serving(app) as server, await server.connect() as client:
+        assert client.send_what_fits(request + behind) == len(request + behind), "the kernel takes all of it at once"
+        for _ in range(1 + behind.count(b"GET")):
+            assert (await client.read()).status == 200
+    assert [(message["body"], message["more_body"]) for message in messages] == [(body, False)]
+    assert ahead == [0]

@@ -78,6 +78,15 @@ globals().update(
 
 def span(table: bytes, data: bytes | bytearray, start: int, end: int) -> int:
     """Index of the first byte of ``data[start:end]`` that is not in ``table``, or ``end``."""
+    # Four at a time: half of the work would be counting.
+    while (
+        end - start >= 4
+        and table[data[start]]
+        and table[data[start + 1]]
+        and table[data[start + 2]]
+        and table[data[start + 3]]
+    ):
+        start += 4
     while start < end and table[data[start]]:
         start += 1
     return start

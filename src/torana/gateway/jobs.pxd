@@ -1,7 +1,13 @@
 cimport cython
+from cpython.time cimport monotonic as _monotonic
 
 from torana.base.burst cimport Burst, Sender
-from torana.base.now cimport now_s
+from torana.exchange.roles cimport Answerer
+
+cdef class Job(Answerer):
+    cdef public long long number
+
+    cpdef Sender run(self)
 
 cdef class Place:
     cdef public object lock
@@ -10,6 +16,8 @@ cdef class Place:
 
 cdef class JobQueue:
     cdef object _jobs
+    cdef object _append
+    cdef object _take
     cdef list _sleeping
     cdef bint _is_waking
     cdef public object see_to
@@ -18,7 +26,7 @@ cdef class JobQueue:
     cpdef put(self, object job)
     cpdef wake_one(self)
     cpdef work(self, Place place, object timeout_s)
-    @cython.locals(item=Sender)
+    @cython.locals(job=Job, item=Sender)
     cdef bint _do_next(self, Place place, object timeout_s) except -1
     cpdef object get(self, Place place, object timeout_s)
     @cython.locals(burst=Burst, now=double)

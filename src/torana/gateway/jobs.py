@@ -11,21 +11,39 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from queue import Empty
 from typing import Any
 
 from torana.base.burst import Burst, Sender
-from torana.base.now import now_s
+from torana.exchange.roles import Answerer
 
-__all__ = ["Empty", "GivenUp", "JobQueue", "Place", "let_leave"]
+try:
+    import cython
+except ImportError:
+    from torana.base import uncompiled as cython
+
+__all__ = ["Empty", "GivenUp", "Job", "JobQueue", "Place", "let_leave"]
 
 logger = logging.getLogger("torana.error")
 
 
 class GivenUp(BaseException):
     """Raised by the job of a thread that ``ThreadPool.give_up`` was called for meanwhile: the thread ends."""
+
+
+class Job(Answerer):
+    """What the queue holds."""
+
+    def __init__(self) -> None:
+        #: Its place in the order of all jobs put.
+        self.number = 0
+
+    def run(self) -> Sender | None:
+        """Do it, on a thread; must not raise. Whoever is returned is to ``leave``, now or a moment later."""
+        raise NotImplementedError
 
 
 class Place:
@@ -44,6 +62,8 @@ class JobQueue:
 
     def __init__(self) -> None:
         self._jobs: deque[Any] = deque()
+        self._append = self._jobs.append
+        self._take = self._jobs.popleft
         #: Places of sleeping threads, the last one to fall asleep is the first to be woken: its caches are warm.
         self._sleeping: list[Place] = []
         self._is_waking = False
@@ -56,7 +76,7 @@ class JobQueue:
     def put(self, job: Any) -> None:
         """Add a job."""
         # The job first, then the look at who is awake; a thread does these two in the other order.
-        self._jobs.append(job)
+        self._append(job)
         if not self._is_waking and self.lead is None:
             self._wake()
 
@@ -98,7 +118,7 @@ class JobQueue:
         while True:
             if self._jobs:
                 try:
-                    job = self._jobs.popleft()
+                    job = self._take()
                 except IndexError:
                     # Another thread was quicker.
                     continue
@@ -119,7 +139,7 @@ class JobQueue:
             return
         burst = place.burst
         see_to = self.see_to
-        now = now_s()
+        now = _monotonic() if cython.compiled else time.monotonic()
         if not burst.takes(now) or not self._jobs or see_to is None:
             let_leave(burst)
             _leave(item)
@@ -132,7 +152,7 @@ class JobQueue:
     def get_nowait(self) -> Any:
         """The oldest job; raises ``Empty`` when there is none."""
         try:
-            return self._jobs.popleft()
+            return self._take()
         except IndexError:
             raise Empty from None
 

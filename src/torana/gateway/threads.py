@@ -1,6 +1,5 @@
 """Threads that take jobs from one queue: few while a few are enough, more when jobs have to wait, up to a bound.
 
-A job is anything with ``run()``, which must not raise, and ``number``, its place in the order of all jobs put.
 What jobs in quick succession have to send leaves together (``base/burst``); while their thread is held up by a slow
 one, somebody else sees to it.
 Whoever takes a job from the queue owns it; nothing else is locked. Never here: what jobs do, when more threads are due.
@@ -14,7 +13,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from torana.base.burst import Burst
 from torana.gateway.jobs import Empty, GivenUp, JobQueue, Place, let_leave
@@ -23,15 +22,6 @@ logger = logging.getLogger("torana.error")
 
 #: A thread beyond the first ones ends after this time without a job.
 _IDLE_S = 30.0
-
-
-class Job(Protocol):
-    """What the queue holds."""
-
-    number: int
-
-    def run(self) -> Any:
-        """Do it; must not raise. Returns something with ``leave()``, to be called now or a moment later, or None."""
 
 
 def default_threads() -> int:

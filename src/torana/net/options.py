@@ -40,8 +40,7 @@ class ListenOptions(Struct, frozen=True):
 class TransportOptions(Struct, frozen=True):
     """Bounds of one connection's buffers, in bytes."""
 
-    #: One read takes a body of 64 KiB, which is what many clients send at a time, together with its head.
-    read_bytes: int = 80 * 1024
+    read_bytes: int = 64 * 1024
     write_high_bytes: int = 64 * 1024
     write_low_bytes: int = 16 * 1024
 

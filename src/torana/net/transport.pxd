@@ -13,10 +13,10 @@ cdef extern from "<sys/socket.h>" nogil:
 
 # The system call straight from C, for the compiled build; transport.py calls it only there.
 cdef inline bytes _receive(int fd, Py_ssize_t size):
-    cdef char buffer[81920]
+    cdef char buffer[65536]
     cdef ssize_t got
-    if size > 81920:
-        size = 81920
+    if size > 65536:
+        size = 65536
     got = c_recv(fd, buffer, size, 0)
     if got < 0:
         return None
@@ -65,6 +65,8 @@ cdef class Transport(Outlet):
     cpdef open(self)
     @cython.locals(data=bytes, size=Py_ssize_t)
     cpdef bytes recv(self)
+    cpdef bytes recv_rest(self, Py_ssize_t size)
+    cpdef bint is_full_read(self, Py_ssize_t size) except -1
     cpdef set_reading(self, bint is_reading)
     cpdef Py_ssize_t unread(self) except -1
     cpdef bint has_unread(self) except -1

@@ -141,6 +141,22 @@ class Transport(Outlet):
         self._lose()
         return None
 
+    def recv_rest(self, size: int) -> bytes | None:
+        """Up to ``size`` bytes of what has arrived behind a read that was full; None when there is nothing.
+
+        Tells of no loss: the socket stays ready, and the next ``recv`` does.
+        """
+        if cython.compiled:
+            return _receive(self.fd, size) or None
+        try:
+            return self.sock.recv(size) or None
+        except OSError:
+            return None
+
+    def is_full_read(self, size: int) -> bool:
+        """Whether a read of ``size`` bytes may have left some behind."""
+        return size >= self._read_bytes
+
     def set_reading(self, is_reading: bool) -> None:
         """Pause or resume; pausing costs nothing until bytes arrive that nobody wants."""
         self.is_reading = is_reading

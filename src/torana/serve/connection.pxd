@@ -11,6 +11,8 @@ from torana.serve.phases cimport ANSWER, BODY, CLOSING, DISCARD, FRESH, HEAD, ID
 from torana.serve.site cimport Site
 from torana.wire.events cimport EndOfBody, RequestHead
 
+cdef int _REST_BYTES
+
 cdef class Connection(Outbound):
     cpdef readable(self)
     cpdef drained(self)
@@ -23,6 +25,8 @@ cdef class Connection(Outbound):
     cdef _remember(self, bytes data)
     cpdef pass_over(self)
     cpdef resume(self, bytes data)
+    @cython.locals(missing=cython.longlong, rest=bytes)
+    cdef _fetch_rest(self, RequestHead head)
     @cython.locals(owner=int, size=Py_ssize_t)
     cdef _begin(self, RequestHead head)
     @cython.locals(request=Request)

@@ -18,6 +18,10 @@ from torana.serve.outbound import Outbound
 from torana.serve.phases import ANSWER, BODY, CLOSING, DISCARD, FRESH, HEAD, IDLE, LINGER, OVER
 from torana.wire.events import CLOSED, NEED_DATA, PAUSED, EndOfBody, RequestHead, WireError
 
+#: What is missing of a body when its first read ends is read at once if it is no more than this: a head and 64 KiB,
+#: which many clients send at a time, are just too much for one read.
+_REST_BYTES = 16 * 1024
+
 #: How HTTP/2 begins (RFC 9113 section 3.4), and its first byte.
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _P = 0x50
@@ -46,6 +50,7 @@ class Connection(Outbound):
             if self.site.affinity is not None:
                 self._remember(data)
             self.wire.receive(data)
+            self._is_full_read = self.transport.is_full_read(len(data))
             if self.phase == BODY:
                 self._last_arrival = self.clock.now
             elif self.phase == HEAD:
@@ -198,6 +203,8 @@ class Connection(Outbound):
                     self._paused()
                     return
                 if type(event) is RequestHead:
+                    if self._is_full_read:
+                        self._fetch_rest(event)
                     self._begin(event)
                 elif type(event) is bytes:
                     if not self._body(event):
@@ -214,6 +221,17 @@ class Connection(Outbound):
             self.refuse(error)
         finally:
             self._is_advancing = False
+
+    def _fetch_rest(self, head: RequestHead) -> None:
+        """Read the end of the body, and not a byte behind it, if that is all that is missing."""
+        self._is_full_read = False
+        missing = head.content_length - self.wire.buffered
+        if 0 < missing <= _REST_BYTES:
+            rest = self.transport.recv_rest(missing)
+            if rest is not None:
+                if self.site.affinity is not None:
+                    self._remember(rest)
+                self.wire.receive(rest)
 
     def _begin(self, head: RequestHead) -> None:
         """A request head is complete: make the exchange and have it answered."""

@@ -36,6 +36,7 @@ cdef class Ending(Upgradable):
     cdef bint _is_handed_over
     cdef bint _has_peer_closed
     cdef bint _is_eof
+    cdef bint _is_full_read
     cdef object _raw
     cdef Py_ssize_t _discarded
     cdef long long _left_to_take

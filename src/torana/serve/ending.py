@@ -71,6 +71,8 @@ class Ending(Upgradable):
         self._is_handed_over = False
         self._has_peer_closed = False
         self._is_eof = False
+        #: The last read took all that a read may: there may be more.
+        self._is_full_read = False
         #: The connection as the application has taken it (``exchange.roles.RawStream``).
         self._raw: Any = None
         self._discarded = 0

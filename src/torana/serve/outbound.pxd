@@ -1,6 +1,6 @@
-from torana.base.now cimport now_s
 from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
+from torana.net.clock cimport now_s
 from torana.net.transport cimport Transport
 from torana.serve.ending cimport Ending
 from torana.exchange.carrier cimport Carrier, Speaker

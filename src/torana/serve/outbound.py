@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from torana.base.now import now_s
 from torana.exchange.carrier import Carrier, Speaker
 from torana.exchange.request import Request
 from torana.exchange.response import NO_BODY, ClientDisconnected
+from torana.net.clock import now_s
 from torana.serve import timeouts
 from torana.serve.ending import Ending
 from torana.serve.memory import FLOOR

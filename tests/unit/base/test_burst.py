@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torana.base.burst import Burst
+from torana.base.burst import Burst, Sender
 
 
 def test_a_lone_item_is_not_kept() -> None:
@@ -14,16 +14,17 @@ def test_a_lone_item_is_not_kept() -> None:
 
 def test_items_come_out_in_order_and_once() -> None:
     burst = Burst()
-    assert [burst.add(number, 1.0) for number in range(4)] == [True, False, False, False]
-    assert [burst.pop() for _ in range(5)] == [0, 1, 2, 3, None]
+    senders = [Sender() for _ in range(4)]
+    assert [burst.add(sender, 1.0) for sender in senders] == [True, False, False, False]
+    assert [burst.pop() for _ in range(5)] == [*senders, None]
     # Whoever comes first after that is again the one somebody has to see to.
-    assert burst.add("next", 1.0)
+    assert burst.add(Sender(), 1.0)
 
 
 def test_a_burst_is_due_a_millisecond_after_its_first_item() -> None:
     burst = Burst()
     assert not burst.is_due(5.0), "nothing is kept"
-    burst.add("a", 5.0)
-    burst.add("b", 5.0009)
+    burst.add(Sender(), 5.0)
+    burst.add(Sender(), 5.0009)
     assert not burst.is_due(5.0009)
     assert burst.is_due(5.0011)

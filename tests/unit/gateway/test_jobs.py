@@ -8,7 +8,7 @@ from queue import Empty
 
 import pytest
 
-from torana.base.burst import Burst
+from torana.base.burst import Burst, Sender
 from torana.gateway.jobs import JobQueue, Place, let_leave
 
 
@@ -83,12 +83,16 @@ def test_jobs_that_block_run_side_by_side() -> None:
         assert not thread.is_alive()
 
 
-class Leaver:
+class Leaver(Sender):
     """Notes when it leaves."""
 
-    def __init__(self, name: str, left: list[str]) -> None:
+    def __init__(self, name: str, left: list[str], keeps: bool = True) -> None:
         self.name = name
         self.left = left
+        self._keeps = keeps
+
+    def has_kept(self) -> bool:
+        return self._keeps
 
     def leave(self) -> None:
         self.left.append(self.name)
@@ -132,6 +136,25 @@ def test_nothing_is_kept_by_a_thread_that_falls_asleep_or_has_nobody_to_see_to_i
     with pytest.raises(Empty):
         queue.get(place, 0.001)
     assert left == ["a", "b", "c"]
+
+
+def test_whoever_has_nothing_to_send_leaves_at_once_and_passes_those_who_have() -> None:
+    left: list[str] = []
+    told: list[Burst] = []
+    while not told:
+        # As above: only quick jobs are kept.
+        queue, place = JobQueue(), Place()
+        left.clear()
+        queue.see_to = told.append
+        queue.put("more")
+        began = time.monotonic()
+        for name in ("alone", "kept", "large", "last"):
+            queue.keep(place, Leaver(name, left, keeps=name != "large"))
+        if time.monotonic() - began > 0.0004:
+            told.clear()
+    assert left == ["alone", "large"]
+    let_leave(place.burst)
+    assert left == ["alone", "large", "kept", "last"]
 
 
 def test_another_thread_ends_a_burst_whose_own_is_held_up() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from torana.gateway import jobs
 from torana.gateway import lead as lead_room
 from torana.gateway.lead import Lead
 from torana.gateway.threads import ThreadPool
@@ -21,7 +22,7 @@ WAIT_S = 20.0
 ENOUGH = 8
 
 
-class Job:
+class Job(jobs.Job):
     """Calls ``act``, and notes on which thread."""
 
     number = 0

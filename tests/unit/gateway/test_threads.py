@@ -6,12 +6,13 @@ import threading
 
 import pytest
 
+from torana.gateway import jobs
 from torana.gateway.threads import ThreadPool, default_threads
 
 WAIT_S = 20.0
 
 
-class Job:
+class Job(jobs.Job):
     def __init__(self, number=0, act=None):
         self.number = number
         self.act = act

@@ -178,3 +178,14 @@ def test_pieces_wait_without_being_joined_again_and_again() -> None:
     assert buffer.size() == 2000
     assert buffer.take(1500) is first
     assert buffer.take(1500) == b"y" * 1000
+
+
+def test_what_is_copied_is_copied_together_with_what_came_later() -> None:
+    buffer = Received()
+    buffer.add(b"head" + b"x" * 1000)
+    buffer.position = 4
+    buffer.add(b"y" * 10)
+    assert buffer.take(1005) == b"x" * 1000 + b"y" * 5
+    assert buffer.size() == 5
+    buffer.add(b"z")
+    assert [buffer.take(100), buffer.take(100), buffer.take(100)] == [b"y" * 5, b"z", b""]

@@ -6,8 +6,14 @@ from torana.exchange.roles cimport Channel
 from torana.exchange.states cimport DONE, IDLE
 from torana.wire.events cimport RequestHead
 
+cdef extern from "Python.h":
+    object _method "PyMethod_New" (object function, object of)
+
 cdef dict _STATUSES
 cdef dict _NAMES
+cdef object _START_RESPONSE
+cdef object _EARLY_HINTS
+cdef object _WRITE
 
 cdef class Answer:
     cdef Response _response
@@ -22,6 +28,9 @@ cdef class Answer:
     cdef object _raw
 
     cpdef begin(self, Response response, RequestHead head)
+    cdef object starter(self)
+    cdef object hinter(self)
+    cdef object writer(self)
     cpdef stop(self)
     cpdef send(self, object result)
     cpdef end(self)

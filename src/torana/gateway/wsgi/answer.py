@@ -89,7 +89,7 @@ class Answer:
             raise ApplicationError("start_response was called a second time without exc_info")
         self._is_called = True
         self._start(status, headers)
-        return self.write
+        return self.writer()
 
     def write(self, data: bytes) -> None:
         """Send a block now; returns when it is sent or the loop is sure to send it."""
@@ -128,6 +128,30 @@ class Answer:
         return stream
 
     # What the server calls
+
+    # The three callables of the application. Compiled, they are made without looking them up in the type, which would
+    # cost three times as much; a subclass makes its own.
+
+    def starter(self) -> Callable[..., Any]:
+        """``start_response``."""
+        if cython.compiled:
+            made: Callable[..., Any] = _method(_START_RESPONSE, self)
+            return made
+        return self.start_response
+
+    def hinter(self) -> Callable[..., Any]:
+        """``early_hints``."""
+        if cython.compiled:
+            made: Callable[..., Any] = _method(_EARLY_HINTS, self)
+            return made
+        return self.early_hints
+
+    def writer(self) -> Callable[[bytes], None]:
+        """``write``."""
+        if cython.compiled:
+            made: Callable[[bytes], None] = _method(_WRITE, self)
+            return made
+        return self.write
 
     def stop(self) -> None:
         """On the loop's thread: the server is stopping, and this answer has had its time."""
@@ -284,6 +308,11 @@ class Answer:
                 encoded = _name(name)
             fields.append((encoded, _latin(name, value)))
         return fields
+
+
+_START_RESPONSE = Answer.start_response
+_EARLY_HINTS = Answer.early_hints
+_WRITE = Answer.write
 
 
 def new_answer(response: Response, head: RequestHead) -> Answer:

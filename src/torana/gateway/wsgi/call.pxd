@@ -1,9 +1,10 @@
 cimport cython
 
+from torana.base.burst cimport Sender
 from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
-from torana.exchange.roles cimport Answerer, Channel
-from torana.gateway.jobs cimport JobQueue
+from torana.exchange.roles cimport Channel
+from torana.gateway.jobs cimport Job, JobQueue
 from torana.gateway.wsgi.answer cimport Answer, new_answer
 from torana.gateway.wsgi.describe cimport Describer
 from torana.gateway.wsgi.errors cimport ErrorStream
@@ -25,7 +26,7 @@ cdef class Site:
 
     cpdef enqueue(self, Call call)
 
-cdef class Call(Answerer):
+cdef class Call(Job):
     cdef Site _site
     cdef Request _request
     cdef Response _response
@@ -35,14 +36,13 @@ cdef class Call(Answerer):
     cdef bint _is_taking
     cdef bint _is_stopped
     cdef public int stage
-    cdef public long long number
 
     cpdef hold(self, Site site, Request request, Response response)
     cpdef begin(self)
     @cython.locals(channel=Channel)
     cpdef give_up(self)
     @cython.locals(channel=Channel)
-    cpdef Channel run(self)
+    cpdef Sender run(self)
     @cython.locals(response=Response, head=RequestHead, answer=Answer)
     cdef _answer_it(self)
     cdef Answer _new_answer(self, Response response, RequestHead head)

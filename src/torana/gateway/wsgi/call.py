@@ -11,8 +11,8 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from torana.exchange.response import ClientDisconnected
-from torana.exchange.roles import Answerer
 from torana.gateway.failure import internal_error, log_failure, log_warning, plain
+from torana.gateway.jobs import Job
 from torana.gateway.wsgi.answer import Answer, new_answer
 from torana.gateway.wsgi.body import Spool, SpoolFull
 from torana.gateway.wsgi.raw_socket import OpenSockets, offer
@@ -77,7 +77,7 @@ class Site:
             self.watch()
 
 
-class Call(Answerer):
+class Call(Job):
     """One request and its answer."""
 
     def __init__(self, site: Site, request: Request, response: Response) -> None:
@@ -95,7 +95,6 @@ class Call(Answerer):
         self._is_taking = False
         self._is_stopped = False
         self.stage = AWAITING
-        #: Place in the order of all calls put into the queue.
         self.number = 0
 
     # On the loop's thread
@@ -227,7 +226,7 @@ class Call(Answerer):
         return new_answer(response, head)
 
     def _call(self, environ: dict[str, Any], answer: Answer) -> Any:
-        return self._site.app(environ, answer.start_response)
+        return self._site.app(environ, answer.starter())
 
     def _environ(self, answer: Answer) -> dict[str, Any]:
         spool = self._spool
@@ -237,7 +236,7 @@ class Call(Answerer):
         else:
             environ = self._site.describer.environ(self._request, spool.size)
             environ["wsgi.input"] = spool.open()
-        environ["wsgi.early_hints"] = answer.early_hints
+        environ["wsgi.early_hints"] = answer.hinter()
         if self._request.head.upgrade is not None:
             offer(environ, self._request, answer.raw, self._site.sockets)
         return environ

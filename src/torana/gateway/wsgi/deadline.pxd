@@ -1,5 +1,6 @@
 cimport cython
 
+from torana.base.burst cimport Sender
 from torana.exchange.request cimport Request
 from torana.exchange.response cimport Response
 from torana.exchange.roles cimport Channel
@@ -26,7 +27,7 @@ cdef class TimedCall(Call):
     cdef Response _taken_response
     cdef Channel _taken_channel
 
-    cpdef Channel run(self)
+    cpdef Sender run(self)
     cdef limit(self, set running, double limit_s)
     @cython.locals(answer=TimedAnswer)
     cdef Answer _new_answer(self, Response response, RequestHead head)
@@ -48,6 +49,9 @@ cdef class TimedAnswer(Answer):
     cdef TimedCall _call
 
     cdef attach(self, TimedCall call)
+    cdef object starter(self)
+    cdef object hinter(self)
+    cdef object writer(self)
     cpdef end(self)
     cdef object _blocks(self, object result)
 

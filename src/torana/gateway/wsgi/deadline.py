@@ -267,6 +267,15 @@ class TimedAnswer(Answer):
         finally:
             _open(call)
 
+    def starter(self) -> Callable[..., Any]:
+        return self.start_response
+
+    def hinter(self) -> Callable[..., Any]:
+        return self.early_hints
+
+    def writer(self) -> Callable[[bytes], None]:
+        return self.write
+
     def raw(self) -> RawStream | None:
         # Once the connection is taken, ``take`` finds the answer over: the call has no deadline any more.
         call = self._call

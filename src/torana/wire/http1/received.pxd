@@ -27,6 +27,8 @@ cdef class Received:
     @cython.locals(piece=bytes, available=Py_ssize_t, raw="const unsigned char*")
     cpdef bytes take(self, long long most)
 
+    cdef bytes _take_both(self, long long most)
+
     cpdef bytes unparsed(self)
 
     cpdef bytes rest(self)

@@ -89,19 +89,31 @@ class Received:
         return True
 
     def take(self, most: int) -> bytes:
-        """Remove up to ``most`` bytes (at least one) of the present piece, without copying where it is whole."""
+        """Remove up to ``most`` bytes (at least one): a piece that is whole uncopied, what is copied together."""
         if not self.refill():
             return b""
         available = len(self.data) - self.position
-        if self.position == 0 and available <= most:
+        if available > most:
+            available = most
+        elif self.position == 0:
             piece = self.data
             self.data = b""
             return piece
-        if available > most:
-            available = most
+        elif available < most and self._later:
+            return self._take_both(most - available)
         raw = self.data
         piece = raw[self.position : self.position + available]
         self.position += available
+        return piece
+
+    def _take_both(self, most: int) -> bytes:
+        """What is left of ``data``, and up to ``most`` bytes of what came later, in one piece."""
+        later = self._later
+        piece = b"".join((memoryview(self.data)[self.position :], memoryview(later)[:most]))
+        self.data = bytes(memoryview(later)[most:])
+        self.position = 0
+        self._later = bytearray()
+        self._seen = 0
         return piece
 
     def unparsed(self) -> bytes:
