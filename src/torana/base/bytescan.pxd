@@ -16,7 +16,7 @@ cdef long long _SIXTEENTH
 
 cpdef Py_ssize_t span(const unsigned char* table, const unsigned char* data, Py_ssize_t start, Py_ssize_t end) noexcept
 
-@cython.locals(i=Py_ssize_t)
+@cython.locals(i=Py_ssize_t, differing=cython.int)
 cpdef bint is_word(const unsigned char* data, Py_ssize_t start, Py_ssize_t end, bytes word) except -1
 
 @cython.locals(i=Py_ssize_t, digit=cython.int, value=cython.longlong)

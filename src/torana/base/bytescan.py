@@ -96,13 +96,11 @@ def is_word(data: bytes, start: int, end: int, word: bytes) -> bool:
     """Whether ``data[start:end]`` is ``word``, which is given in lower case, without regard to ASCII case."""
     if end - start != len(word):
         return False
-    i = 0
-    while start < end:
-        if LOWER[data[start]] != word[i]:
-            return False
-        start += 1
-        i += 1
-    return True
+    differing = 0
+    for i in range(len(word)):
+        # All of it is looked at: a word is short, and a branch for each byte costs more.
+        differing |= LOWER[data[start + i]] ^ word[i]
+    return differing == 0
 
 
 def decimal(data: bytes, start: int, end: int) -> int:

@@ -64,6 +64,9 @@ class ApplicationError(RuntimeError):
     """The application broke the rules of its interface; raised at the call that did it, and nothing was changed."""
 
 
+_NO_FIELDS: Fields = []
+
+
 class ClientDisconnected(OSError):
     """The client is gone; nobody will read what is sent (ASGI spec, "Disconnected Client - send exception")."""
 
@@ -82,7 +85,8 @@ class Response:
         self.state: int = IDLE
         self.status = 0
         self.reason: bytes | None = None
-        self.fields: Fields = []
+        #: Not to be changed before ``start`` has made a list of their own.
+        self.fields: Fields = _NO_FIELDS
         #: Body bytes handed to the channel.
         self.sent = 0
         #: The application asked for the connection to be closed after this answer.

@@ -77,7 +77,8 @@ class Describer:
             path = raw_path.decode("latin-1")
         if 37 in raw_path:  # "%"
             path = unquote_to_bytes(raw_path).decode("latin-1")
-        environ["REQUEST_METHOD"] = head.method
+        if head.method != "GET":
+            environ["REQUEST_METHOD"] = head.method
         environ["PATH_INFO"] = path
         environ["REQUEST_URI"] = uri
         environ["RAW_URI"] = uri

@@ -45,6 +45,8 @@ cdef int HAS_DATE
 cdef int HAS_LENGTH
 cdef int HAS_CONNECTION
 cdef int HAS_CODING
+cdef int HAS_SIZE
+cdef int _LONGEST
 
 @cython.final
 cdef class ResponseWriter:
@@ -67,8 +69,8 @@ cdef int check_fields(list fields) except -1
 @cython.locals(name=bytes, value=bytes)
 cdef int add_lines(list parts, list fields) except -1
 
-@cython.locals(known=bytes, line=bytes, name=bytes, has_name=bint)
-cdef int add_defaults(list parts, list fields, bytes default_lines) except -1
+@cython.locals(known=bytes, line=bytes, name=bytes, has_name=bint, size=Py_ssize_t)
+cdef int add_defaults(list parts, list fields, bytes default_lines, int found) except -1
 
 cdef bytes status_line(int status, bytes reason)
 cdef bytes length_line(long long length)

@@ -28,6 +28,9 @@ HAS_DATE = 1
 HAS_LENGTH = 2
 HAS_CONNECTION = 4
 HAS_CODING = 8
+#: A name of one byte; shifted to the left, of more. Longer ones than the longest share its bit.
+HAS_SIZE = 16
+_LONGEST = 24
 
 _PHRASES = [REASONS.get(status, b"") for status in range(1000)]
 _STATUS_LINES = [b"HTTP/1.1 %d %s\r\n" % (status, REASONS.get(status, b"")) for status in range(1000)]
@@ -74,7 +77,7 @@ class ResponseWriter:
         if not found & HAS_DATE and date_line:
             parts.append(date_line)
         if default_lines:
-            add_defaults(parts, fields, default_lines)
+            add_defaults(parts, fields, default_lines, found)
         framing = response_framing(length, (found & HAS_LENGTH) != 0, minor)
         if framing == LENGTH:
             if not found & HAS_LENGTH:
@@ -160,6 +163,7 @@ def check_fields(fields: Fields) -> int:
             raise ValueError("not a field name: " + ascii(name))
         if span(TEXT, value, 0, len(value)) != len(value):
             raise ValueError("control byte in the value of field " + name.decode("latin-1"))
+        found |= HAS_SIZE << (size if size < _LONGEST else _LONGEST)
         if size == 4:
             if is_word(name, 0, 4, b"date"):
                 found |= HAS_DATE
@@ -184,18 +188,20 @@ def add_lines(parts: list[Any], fields: Fields) -> int:
     return 0
 
 
-def add_defaults(parts: list[Any], fields: Fields, default_lines: bytes) -> int:
-    """Append those lines of ``default_lines`` whose name ``fields`` lack."""
+def add_defaults(parts: list[Any], fields: Fields, default_lines: bytes, found: int) -> int:
+    """Append those lines of ``default_lines`` whose name ``fields`` lack, in which ``found`` was met."""
     global _seen_defaults, _parsed_defaults
     if default_lines is not _seen_defaults:
         _parsed_defaults = _parse_defaults(default_lines)
         _seen_defaults = default_lines
     for known, line in _parsed_defaults:
+        size = len(known)
         has_name = False
-        for name, _ in fields:
-            if len(name) == len(known) and (name == known or name.lower() == known):
-                has_name = True
-                break
+        if found & (HAS_SIZE << (size if size < _LONGEST else _LONGEST)):
+            for name, _ in fields:
+                if len(name) == size and (name == known or name.lower() == known):
+                    has_name = True
+                    break
         if not has_name:
             parts.append(line)
     return 0
