@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests.support.http2 import GET as GET_FIELDS
@@ -398,3 +400,28 @@ def test_version_of_a_refused_request_is_known_to_the_answer() -> None:
     assert connection.version_minor == 0
     message = connection.send_head(400, None, [], -1, b"no", True, b"", b"")
     assert b"transfer-encoding" not in message and message.endswith(b"\r\n\r\nno")
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [get(b"Host: t", b"x: " + b"v" * 9000)],
+        [post(b"Content-Length: 30000", body=b"x" * 30_000)],
+        [post(b"Content-Length: 65536", body=b"x" * 60_000), b"x" * 5536],
+        [chunked(b"2710\r\n" + b"x" * 10_000 + b"\r\n0\r\n\r\n")],
+    ],
+    ids=["head", "body", "body in two", "chunks"],
+)
+def test_what_was_received_is_not_kept_once_it_is_used_up(pieces: list[bytes]) -> None:
+    """A connection may be idle for as long as its clients like, and there are many."""
+    connection = connected()
+    for piece in pieces:
+        # Fresh objects, that nobody else holds.
+        held = bytes(bytearray(piece))
+        before = sys.getrefcount(held)
+        connection.receive(held)
+        for _ in range(4):
+            if connection.next() in (NEED_DATA, PAUSED):
+                break
+        assert connection.buffered == 0
+        assert sys.getrefcount(held) == before

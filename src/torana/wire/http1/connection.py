@@ -91,6 +91,8 @@ class Http1Connection:
             self._end()
             raise
         self.buffered = self._received.size()
+        if self.buffered == 0:
+            self._received.let_go()
         return event
 
     def _next_head(self) -> RequestHead | Mark:

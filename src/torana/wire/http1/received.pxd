@@ -16,6 +16,8 @@ cdef class Received:
     cpdef int add(self, bytes data) except -1
     cpdef Py_ssize_t size(self) noexcept
 
+    cdef int let_go(self) except -1
+
     @cython.locals(end=Py_ssize_t)
     cpdef Py_ssize_t line(self, Py_ssize_t bound) except? -9
 

@@ -47,6 +47,12 @@ class Received:
         """Bytes held."""
         return len(self.data) - self.position + len(self._later)
 
+    def let_go(self) -> int:
+        """Keep nothing of what is used up: a connection may be idle for long, and its memory is warm for the next."""
+        self.data = b""
+        self.position = 0
+        return 0
+
     def line(self, bound: int) -> int:
         """Index in ``data`` of the CRLF that ends the line at ``position``, at most ``bound`` bytes behind it.
 
