@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests.support.http2 import (
@@ -179,3 +181,14 @@ def test_the_end_between_frames_or_in_one_is_no_error() -> None:
         assert not [event for event in wire.take() if type(event).__name__ != "Body"]
         assert wire.is_closed
         assert wire.error is None
+
+
+def test_what_was_received_is_not_kept_once_it_is_used_up() -> None:
+    """A connection may be idle for as long as its clients like, and there are many."""
+    wire = Wire()
+    for stream, body in ((1, b""), (3, b"x" * 10_000)):
+        # Fresh objects, that nobody else holds.
+        held = bytes(bytearray(headers(stream, POST, is_end=False) + data(stream, body, True)))
+        before = sys.getrefcount(held)
+        wire.send(held)
+        assert sys.getrefcount(held) == before

@@ -141,6 +141,10 @@ class FrameReader:
         size = len(data) - at
         if size < HEAD_SIZE:
             self._wanted = HEAD_SIZE
+            if size == 0:
+                # Nothing of what is used up is kept: a connection may be idle for long.
+                self.data = b""
+                self.at = 0
             return CUT
         length = raw[at] << 16 | raw[at + 1] << 8 | raw[at + 2]
         self.length = length
