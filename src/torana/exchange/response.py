@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 UNKNOWN = -1
 NO_BODY = -2
 
+#: Of a response that is not started; nobody changes it.
+_NO_FIELDS: Fields = []
+
 #: Fields of the connection, not of the message: the wire writes its own (RFC 9110 section 7.6.1).
 _HOP_BY_HOP = frozenset({b"transfer-encoding", b"connection", b"keep-alive", b"proxy-connection", b"upgrade", b"te"})
 
@@ -62,9 +65,6 @@ _NOT_IN_TRAILERS = frozenset(
 
 class ApplicationError(RuntimeError):
     """The application broke the rules of its interface; raised at the call that did it, and nothing was changed."""
-
-
-_NO_FIELDS: Fields = []
 
 
 class ClientDisconnected(OSError):
@@ -85,7 +85,6 @@ class Response:
         self.state: int = IDLE
         self.status = 0
         self.reason: bytes | None = None
-        #: Not to be changed before ``start`` has made a list of their own.
         self.fields: Fields = _NO_FIELDS
         #: Body bytes handed to the channel.
         self.sent = 0
