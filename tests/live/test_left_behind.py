@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.descriptors import descriptors
 from tests.support.faulty import Asked, Faulty, asking
 from tests.support.load import loading
 from tests.support.server import Server, child_environment, command_for
@@ -74,7 +75,7 @@ def internet_sockets_of(pid: int) -> set[str]:
     """Sockets of TCP that a process holds, whether they listen or are connected."""
     rows = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
     known = {f"socket:[{row.split()[9]}]" for row in rows}
-    return known & {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+    return known & set(descriptors(pid).values())
 
 
 @pytest.mark.threat(
@@ -194,7 +195,7 @@ def test_no_more_processes_for_this_user(public: Path) -> None:
     Faulty(public)
     with run_by(command, public, "--workers", "2") as server:
         victim = ready_workers(server)[0]
-        before = len(os.listdir(f"/proc/{server.pid}/fd"))
+        before = descriptors(server.pid)
         limit_processes(command, server.pid, 1)
         mark = server.mark()
         os.kill(victim, signal.SIGKILL)
@@ -207,7 +208,7 @@ def test_no_more_processes_for_this_user(public: Path) -> None:
         wait_for_replacement(server, mark)
         assert cpu_s(server.pid) - spent_s < 0.5
         until(lambda: len(answering(server)) == 2, "two workers again")
-        assert len(os.listdir(f"/proc/{server.pid}/fd")) == before
+        assert len(descriptors(server.pid)) == len(before)
         assert server.stop() == 0
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.descriptors import descriptors
 from tests.support.load import loading
 from tests.support.server import Server
 from tests.support.supervised import (
@@ -75,7 +76,7 @@ def test_a_zygote_holds_no_listener(place: Path) -> None:
     """Whoever connects after the last worker is gone must be refused, not forgotten."""
     with supervised(place, "--preload", "--bind", f"unix:{place}/socket", "--bind", "127.0.0.1:0") as server:
         (zygote,) = zygotes(server)
-        names = {os.readlink(f"/proc/{zygote}/fd/{fd}") for fd in os.listdir(f"/proc/{zygote}/fd") if int(fd) > 2}
+        names = set(descriptors(zygote).values())
         assert len(names) == 1, names  # its channel
         with httpx.Client(transport=httpx.HTTPTransport(uds=f"{place}/socket")) as client:
             assert client.get("http://x/1").text.endswith("one")

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.descriptors import descriptors
 from tests.support.load import loading
 from tests.support.supervised import (
     answering,
@@ -291,7 +292,7 @@ def test_a_fork_that_fails_is_survived(place: Path) -> None:
     flag = place / "no_fork"
     environment = {"NO_FORK": str(flag), "PYTHONPATH": os.pathsep.join([str(place), *map(str, _paths())])}
     with supervised(place, workers=2, environment=environment) as server:
-        before = len(os.listdir(f"/proc/{server.pid}/fd"))
+        before = descriptors(server.pid)
         flag.touch()
         mark = server.mark()
         victim = ready_workers(server)[0]
@@ -302,7 +303,7 @@ def test_a_fork_that_fails_is_survived(place: Path) -> None:
         flag.unlink()
         wait_for_replacement(server, mark)
         until(lambda: len(answering(server)) == 2, "two workers again")
-        assert len(os.listdir(f"/proc/{server.pid}/fd")) == before
+        assert len(descriptors(server.pid)) == len(before)
 
 
 def _paths() -> list[Path]:

@@ -24,6 +24,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.descriptors import descriptors, inherited
 from tests.support.raw import Connection
 from tests.support.server import Server
 from tests.support.supervised import (
@@ -66,25 +67,9 @@ def field_of(pid: int, name: str) -> str:
     return found[1]
 
 
-def descriptors(pid: int) -> dict[int, str]:
-    """What a process has open, standard input, output and error left out."""
-    found = {}
-    for name in os.listdir(f"/proc/{pid}/fd"):
-        with contextlib.suppress(OSError):
-            found[int(name)] = os.readlink(f"/proc/{pid}/fd/{name}")
-    return {fd: target for fd, target in found.items() if fd > 2}
-
-
 def kinds(pid: int) -> collections.Counter[str]:
     """How many of each kind."""
     return collections.Counter(target.partition(":[")[0] for target in descriptors(pid).values())
-
-
-def is_inherited(pid: int, fd: int) -> bool:
-    """Whether a program that is executed gets a descriptor."""
-    flags = re.search(r"^flags:\s*(\d+)$", Path(f"/proc/{pid}/fdinfo/{fd}").read_text(), re.MULTILINE)
-    assert flags is not None
-    return not int(flags[1], 8) & os.O_CLOEXEC
 
 
 def kill_one(server: Server) -> None:
@@ -124,7 +109,7 @@ def test_all_descriptors_close_on_execution(place: Path, flags: tuple[str, ...])
     with supervised(place, *flags, "--control-socket", str(place / "c.ctl")) as server:
         until(lambda: (place / "c.ctl").exists(), "commands are heard")
         for pid in (server.pid, *children_of(server.pid)):
-            assert [target for fd, target in descriptors(pid).items() if is_inherited(pid, fd)] == []
+            assert descriptors(pid) and inherited(pid) == {}
 
 
 # G-108: what must be unique
