@@ -100,22 +100,29 @@ class Leaver(Sender):
             raise RuntimeError("cannot leave")
 
 
+def kept_quickly(*leavers: Leaver, waiting: int) -> tuple[JobQueue, Place, list[Burst]]:
+    """Let a thread have done a job for each in turn, while jobs wait; with it, what somebody was asked to see to.
+
+    Only quick jobs are kept: a machine that was too slow tries again.
+    """
+    for _ in range(1000):
+        queue, place = JobQueue(), Place()
+        told: list[Burst] = []
+        queue.see_to = told.append
+        for number in range(waiting):
+            queue.put(number)
+        leavers[0].left.clear()
+        began = time.monotonic()
+        for leaver in leavers:
+            queue.keep(place, leaver)
+        if told and time.monotonic() - began <= 0.0004:
+            return queue, place, told
+    raise AssertionError("nothing is kept")
+
+
 def test_what_quick_jobs_keep_leaves_when_no_job_waits_and_in_order() -> None:
     left: list[str] = []
-    told: list[Burst] = []
-    while not told:
-        # Only quick jobs are kept: a machine that was too slow tries again.
-        queue, place = JobQueue(), Place()
-        left.clear()
-        queue.see_to = told.append
-        for number in range(4):
-            queue.put(number)
-        began = time.monotonic()
-        for name in ("first", "bad", "third"):
-            queue.get(place, None)
-            queue.keep(place, Leaver(name, left))
-        if time.monotonic() - began > 0.0004:
-            told.clear()
+    queue, place, told = kept_quickly(*(Leaver(name, left) for name in ("first", "bad", "third")), waiting=1)
     # The first came alone, so it left at once; somebody was asked once to see to the others.
     assert left == ["first"] and told == [place.burst]
     queue.get(place, None)
@@ -140,18 +147,8 @@ def test_nothing_is_kept_by_a_thread_that_falls_asleep_or_has_nobody_to_see_to_i
 
 def test_whoever_has_nothing_to_send_leaves_at_once_and_passes_those_who_have() -> None:
     left: list[str] = []
-    told: list[Burst] = []
-    while not told:
-        # As above: only quick jobs are kept.
-        queue, place = JobQueue(), Place()
-        left.clear()
-        queue.see_to = told.append
-        queue.put("more")
-        began = time.monotonic()
-        for name in ("alone", "kept", "large", "last"):
-            queue.keep(place, Leaver(name, left, keeps=name != "large"))
-        if time.monotonic() - began > 0.0004:
-            told.clear()
+    leavers = [Leaver(name, left, keeps=name != "large") for name in ("alone", "kept", "large", "last")]
+    _, place, _ = kept_quickly(*leavers, waiting=1)
     assert left == ["alone", "large"]
     let_leave(place.burst)
     assert left == ["alone", "large", "kept", "last"]

@@ -114,7 +114,7 @@ class TimedCall(Call):
         # From here on the gate is open, and an exception may come between any two steps of Python code.
         self._running.add(self)
         try:
-            result = self._site.app(environ, answer.start_response)
+            result = self._site.app(environ, answer.starter())
         finally:
             self._come_back(result)
         return result
