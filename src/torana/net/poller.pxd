@@ -1,7 +1,7 @@
 cimport cython
 
 from torana.base.burst cimport Burst, Sender
-from torana.net.clock cimport Clock
+from torana.net.clock cimport Clock, now_s
 
 cdef int READ
 cdef int WRITE
@@ -9,10 +9,14 @@ cdef int ERROR
 cdef int HANGUP
 cdef int PEER_CLOSED
 
+cdef double _BULK_S
+
 cdef class Watched(Sender):
     cdef public int fd
     cdef public double deadline
     cdef public bint is_last
+    cdef public bint is_bulky
+    cdef public bint is_queued
 
     cpdef ready(self, int events)
     cpdef expired(self, double now)
@@ -27,6 +31,7 @@ cdef class Poller:
     cdef list _table
     cdef object _woken
     cdef object _last
+    cdef object _bulky
     cdef Burst _burst
     cdef public object _loop
     cdef object _timer
@@ -42,6 +47,9 @@ cdef class Poller:
     cpdef forget(self, Watched watched)
     @cython.locals(watched=Watched, fd=int, events=int, size=Py_ssize_t, table=list, last=list)
     cpdef serve(self, list batch)
+    @cython.locals(watched=Watched, events=int, end=double)
+    cpdef _serve_bulky(self)
+    cdef _tell_ready(self, Watched watched, int events)
     @cython.locals(watched=Watched, index=Py_ssize_t)
     cpdef _expire(self, double now)
 

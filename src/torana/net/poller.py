@@ -1,8 +1,9 @@
 """The poller nested in the event loop: one epoll (or kqueue) holds every socket, and the loop watches only that one.
 
-When its descriptor is readable, one batch of ready sockets is served in a row. The same table of watched descriptors
-is the timer structure: each carries one deadline, and a sweep about once a second looks at them all, so that a request
-pays for its timeouts with one assignment. Never here: protocols, buffers.
+When its descriptor is readable, one batch of ready sockets is served in a row; those that bring much come last, and
+only for so long, so that a flood of uploads keeps nobody else waiting. The same table of watched descriptors is the
+timer structure: each carries one deadline, and a sweep about once a second looks at them all, so that a request pays
+for its timeouts with one assignment. Never here: protocols, buffers.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from time import monotonic
 from typing import Any
 
 from torana.base.burst import Burst, Sender
-from torana.net.clock import Clock
+from torana.net.clock import Clock, now_s
 
 #: Readiness bits; those of epoll, other pollers translate.
 READ = 0x001
@@ -31,6 +32,9 @@ globals().update(READ=READ, WRITE=WRITE, ERROR=ERROR, HANGUP=HANGUP, PEER_CLOSED
 #: Ready descriptors served before the loop's other work gets its turn.
 BATCH = 256
 
+#: How long (seconds) those that bring much are served in one turn; more of them have theirs in the next.
+_BULK_S = 0.004
+
 #: A sweep that is as many ticks late is made without its timer.
 _LATE_TICKS = 3
 
@@ -44,6 +48,10 @@ class Watched(Sender):
         #: Served after all others of a batch: a listener must not hand out a descriptor that a later, stale
         #: event of the same batch still names.
         self.is_last = False
+        #: It brings much: served after all others of a batch, in turn with those of its kind.
+        self.is_bulky = False
+        #: Waits for that.
+        self.is_queued = False
 
     def ready(self, events: int) -> None:
         """Some of the readiness bits are set."""
@@ -74,6 +82,7 @@ class Poller:
         self._table: list[Any] = [None] * 256
         self._woken: deque[Watched] = deque()
         self._last: deque[Watched] = deque()
+        self._bulky: deque[tuple[Watched, int]] = deque()
         self._burst = Burst()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -98,6 +107,7 @@ class Poller:
             self._timer = None
         self._close()
         self._table = []
+        self._bulky.clear()
         self._loop = None
 
     # The table
@@ -116,6 +126,7 @@ class Poller:
 
     def forget(self, watched: Watched) -> None:
         """Stop watching; must be called before the descriptor is closed."""
+        watched.is_queued = False
         fd = watched.fd
         if 0 <= fd < len(self._table) and self._table[fd] is watched:
             self._table[fd] = None
@@ -216,16 +227,35 @@ class Poller:
                     last = []
                 last.append((watched, events))
                 continue
-            try:
-                watched.ready(events)
-            except Exception as error:
-                self._report(watched, error)
+            if watched.is_bulky:
+                if not watched.is_queued:
+                    watched.is_queued = True
+                    self._bulky.append((watched, events))
+                continue
+            self._tell_ready(watched, events)
         if last is not None:
             for watched, events in last:
-                try:
-                    watched.ready(events)
-                except Exception as error:
-                    self._report(watched, error)
+                self._tell_ready(watched, events)
+        if self._bulky:
+            self._serve_bulky()
+
+    def _tell_ready(self, watched: Watched, events: int) -> None:
+        try:
+            watched.ready(events)
+        except Exception as error:
+            self._report(watched, error)
+
+    def _serve_bulky(self) -> None:
+        # Level-triggered: whoever is left over makes the next turn come at once.
+        end = now_s() + _BULK_S
+        while self._bulky:
+            watched, events = self._bulky.popleft()
+            # Not so if it was told for another reason, or forgotten: closed or lent.
+            if watched.is_queued:
+                watched.is_queued = False
+                self._tell_ready(watched, events)
+                if now_s() >= end:
+                    break
 
     def _run_woken(self) -> None:
         # One of them: each has a call of its own, so that whoever wakes himself again waits for the turns of others.
@@ -274,7 +304,13 @@ class Poller:
     def _expire(self, now: float) -> None:
         for index in range(len(self._table)):
             watched = self._table[index]
-            if watched is not None and 0.0 < watched.deadline <= now:
+            if watched is None or not 0.0 < watched.deadline <= now:
+                continue
+            if watched.is_queued:
+                # Something has come, only not its turn.
+                watched.is_queued = False
+                self._tell_ready(watched, READ)
+            if 0.0 < watched.deadline <= now:
                 try:
                     watched.expired(now)
                 except Exception as error:

@@ -63,7 +63,7 @@ cdef class Transport(Outlet):
     cdef int _much
 
     cpdef open(self)
-    @cython.locals(data=bytes, size=Py_ssize_t)
+    @cython.locals(data=bytes)
     cpdef bytes recv(self)
     cpdef bytes recv_rest(self, Py_ssize_t size)
     cpdef bint is_full_read(self, Py_ssize_t size) except -1

@@ -23,8 +23,8 @@ except ImportError:
     from torana.base import uncompiled as cython
 
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
-#: After a read of this size the next ones go straight into the object that is handed on: a copy of much costs more than
-#: an allocation that turns out too large.
+#: After a read of this size the next ones are expected to be large too. They come after those of others, and go
+#: straight into the object that is handed on: a copy of much costs more than an allocation that turns out too large.
 _MUCH_BYTES = 16 * 1024
 _MUCH_READS = 8
 
@@ -120,26 +120,27 @@ class Transport(Outlet):
         """What has arrived, b"" after FIN, None when nothing is there or the connection is lost."""
         if cython.compiled:
             data: bytes | None = (
-                _receive_much(self.fd, self._read_bytes) if self._much > 0 else _receive(self.fd, self._read_bytes)
+                _receive_much(self.fd, self._read_bytes) if self.is_bulky else _receive(self.fd, self._read_bytes)
             )
-            if data is not None:
-                size = len(data)
-                if size >= _MUCH_BYTES:
-                    self._much = _MUCH_READS
-                elif self._much > 0:
-                    self._much -= 1
-                return data
-            if _would_block():
+            if data is None and _would_block():
                 return None
         else:
             try:
-                return self.sock.recv(self._read_bytes)
+                data = self.sock.recv(self._read_bytes)
             except _WOULD_BLOCK:
                 return None
             except OSError:
-                pass
-        self._lose()
-        return None
+                data = None
+        if data is None:
+            self._lose()
+            return None
+        if len(data) >= _MUCH_BYTES:
+            self._much = _MUCH_READS
+            self.is_bulky = True
+        elif self.is_bulky:
+            self._much -= 1
+            self.is_bulky = self._much > 0
+        return data
 
     def recv_rest(self, size: int) -> bytes | None:
         """Up to ``size`` bytes of what has arrived behind a read that was full; None when there is nothing.
