@@ -4,7 +4,7 @@ Each call has a gate. Its thread keeps it shut whenever it is in the server's co
 application's: in the call itself, and in each step of what that returned. The loop never waits at a gate. When it finds
 one open it holds it for a moment, so that the thread cannot come back, and there alone does it (1) take the call, after
 which the thread touches neither response nor connection, and (2) interrupt the thread, once. A thread that comes back
-to a taken call takes back what was not raised yet, before it goes on to its next job. A gate that is shut means that
+to a taken call hears of what was not raised yet, before it goes on to its next job. A gate that is shut means that
 the server is sending or that the client is waited for: neither is the application's time.
 
 The price of a call in time: a clock read, and a lock of its own that nobody contends for.
@@ -23,7 +23,7 @@ from torana.gateway.failure import log_failure, plain
 from torana.gateway.jobs import GivenUp
 from torana.gateway.wsgi.answer import Answer
 from torana.gateway.wsgi.call import OVER, Call
-from torana.gateway.wsgi.interrupt import RequestTimeout, interrupt, withdraw
+from torana.gateway.wsgi.interrupt import RequestTimeout, hear, interrupt
 
 try:
     # The type itself; ``threading.RLock`` is a function around it.
@@ -97,7 +97,7 @@ class TimedCall(Call):
                 return
         if get_ident() == self.ident:
             self.is_told = True
-            withdraw(self.ident)
+            hear()
         raise RequestTimeout
 
     def _new_answer(self, response: Response, head: RequestHead) -> Answer:
@@ -124,11 +124,13 @@ class TimedCall(Call):
         try:
             self.shut()
         except RequestTimeout:
-            self._gate.acquire()
-            self.is_left = True
-            withdraw(self.ident)
-            if result is not None:
-                self._close(result)
+            try:
+                self._gate.acquire()
+                self.is_left = True
+                hear()
+            finally:
+                if result is not None:
+                    self._close(result)
             raise
 
     def _fail(self, error: BaseException) -> None:

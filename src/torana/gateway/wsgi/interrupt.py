@@ -34,7 +34,6 @@ try:
     _set_async_exc = ctypes.pythonapi.PyThreadState_SetAsyncExc
     _set_async_exc.argtypes = (ctypes.c_ulong, ctypes.py_object)
     _set_async_exc.restype = ctypes.c_int
-    _NOTHING = ctypes.py_object()
     CAN_INTERRUPT = True
 except (ImportError, AttributeError):
     # Not CPython, or built without ctypes: such a thread is not interrupted, only given up.
@@ -46,10 +45,12 @@ def interrupt(ident: int) -> bool:
     return CAN_INTERRUPT and _set_async_exc(ident, RequestTimeout) == 1
 
 
-def withdraw(ident: int) -> None:
-    """Take back what ``interrupt`` has sent to the calling thread and was not raised yet; else nothing happens."""
-    if CAN_INTERRUPT:
-        _set_async_exc(ident, _NOTHING)
+def hear() -> None:
+    """Raise what ``interrupt`` has sent to the calling thread and was not raised yet: to be called is a step.
+
+    It cannot be taken back instead. CPython would go on looking for it, at each step of every thread; and 3.11, where
+    it profiles or traces, would do nothing else any more.
+    """
 
 
 def is_spared(frame: FrameType | None) -> bool:
