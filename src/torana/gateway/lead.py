@@ -24,9 +24,10 @@ logger = logging.getLogger("torana.error")
 
 #: Fewer jobs are not worth two wake-ups.
 _FEW = 4
-#: For this long the loop's thread stands still at most; a little earlier the leader ends it, which needs no timer.
-_MOST_S = 0.004
-_TURNS_S = 0.002
+#: For this long there are turns by others.
+_TURNS_S = 0.02
+#: As often the loop's thread looks whether jobs are done and time is spent computing; if not, it ends that.
+_LOOK_S = 0.004
 #: For this long a turn is waited for whose end nobody else would hear of.
 _INTERRUPTED_S = 1.0
 #: The part of the time that has to be spent computing, judged whenever so much time has passed.
@@ -69,7 +70,7 @@ class Lead:
         queue.lead = self
         self._baton.release()
         try:
-            self._take_back()
+            self._take_back(began, computed_s)
         except BaseException:
             # A signal's handler raised it. No turn begins from here on, and one that has begun does not last.
             self._until = 0.0
@@ -82,8 +83,12 @@ class Lead:
             queue.wake_one()
         self._judge(monotonic() - began, process_time() - computed_s)
 
-    def _take_back(self) -> None:
-        while not self._over.acquire(timeout=_MOST_S):
+    def _take_back(self, began: float, computed_s: float) -> None:
+        done = self._pool.done()
+        while not self._over.acquire(timeout=_LOOK_S):
+            before, done, now = done, self._pool.done(), monotonic()
+            if done > before and now < self._until and process_time() - computed_s >= _COMPUTING * (now - began):
+                continue
             # A turn that lasts is waited for: there must not be two.
             if self._baton.acquire(blocking=False):
                 return

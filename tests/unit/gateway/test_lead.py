@@ -87,7 +87,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine does not end the standing still before the threads have had their turn."""
-    monkeypatch.setattr(lead_room, "_MOST_S", WAIT_S)
+    monkeypatch.setattr(lead_room, "_LOOK_S", WAIT_S)
     monkeypatch.setattr(lead_room, "_TURNS_S", WAIT_S)
 
 
@@ -185,7 +185,7 @@ def test_jobs_of_a_turn_whose_leader_is_held_up_are_done_by_others(
     pool: ThreadPool, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lead_room, "_TURNS_S", WAIT_S)
-    monkeypatch.setattr(lead_room, "_MOST_S", 0.1)
+    monkeypatch.setattr(lead_room, "_LOOK_S", 0.1)
     pool.grow(1)
     _until(lambda: pool.awake() == 0)
     stuck, gate = threading.Event(), threading.Event()
@@ -212,11 +212,43 @@ def test_jobs_of_a_turn_whose_leader_is_held_up_are_done_by_others(
     assert blocking.ran.wait(WAIT_S)
 
 
+@pytest.mark.parametrize("computes", [True, False])
+def test_a_leader_is_let_go_on_while_it_gets_jobs_done_and_computes(
+    pool: ThreadPool, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch, computes: bool
+) -> None:
+    monkeypatch.setattr(lead_room, "_TURNS_S", WAIT_S)
+    monkeypatch.setattr(lead_room, "_LOOK_S", 0.001)
+    monkeypatch.setattr(lead_room, "process_time", time.monotonic if computes else lambda: 0.0)
+    looks, count, is_over = 0, pool.done, False
+    before = count()
+
+    def look() -> int:
+        nonlocal looks
+        looks += 1
+        # Each finds one job more than the last.
+        _until(lambda: count() >= before + looks - 1 if looks <= ENOUGH else len(turns.threads) == 2)
+        return before + looks - 1
+
+    def look_awaited(number: int) -> Job:
+        return Job(lambda: _until(lambda: looks > number or is_over))
+
+    monkeypatch.setattr(pool, "done", look)
+    turns, jobs = Turns(pool, some()), [look_awaited(number) for number in range(ENOUGH)]
+    put(pool, jobs)
+    Lead(pool, turns, loop).offer()
+    is_over = True
+    assert all(job.ran.wait(WAIT_S) for job in jobs)
+    if computes:
+        assert len(turns.threads) == 2 and set(turns.threads) == {jobs[0].thread}
+    else:
+        assert (looks, turns.threads) == (2, [])
+
+
 def test_a_turn_that_lasts_is_waited_for(
     pool: ThreadPool, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lead_room, "_TURNS_S", WAIT_S)
-    monkeypatch.setattr(lead_room, "_MOST_S", 0.1)
+    monkeypatch.setattr(lead_room, "_LOOK_S", 0.1)
     in_turn, gate = threading.Event(), threading.Event()
 
     def hold_up() -> None:
@@ -292,7 +324,7 @@ class Times:
         monkeypatch.setattr(lead_room, "monotonic", lambda: self.now)
         monkeypatch.setattr(lead_room, "process_time", lambda: self.cpu)
         monkeypatch.setattr(lead_room, "_TURNS_S", WAIT_S)
-        monkeypatch.setattr(lead_room, "_MOST_S", WAIT_S)
+        monkeypatch.setattr(lead_room, "_LOOK_S", WAIT_S)
 
     def turn(self) -> None:
         self.now += self.passed_s
@@ -370,7 +402,7 @@ def test_when_the_time_is_over_the_loop_gets_its_turns_back(
 def test_a_signal_that_ends_the_standing_still_leaves_no_second_leader(
     pool: ThreadPool, loop: asyncio.AbstractEventLoop, held: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lead_room, "_MOST_S", WAIT_S)
+    monkeypatch.setattr(lead_room, "_LOOK_S", WAIT_S)
     monkeypatch.setattr(lead_room, "_INTERRUPTED_S", 0.01)
     turns = Turns(pool, some())
     lead = Lead(pool, turns, loop)
