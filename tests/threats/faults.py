@@ -6,6 +6,7 @@ Lives here: attaching, one round of all kinds of traffic, whose every failure is
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 
 from tests.support.raw import Connection
 from tests.support.server import Server
+from tests.support.supervised import until
 from tests.support.websocket_raw import BINARY, RawSocket, close_frame, frame
 
 #: Beyond limit_spool, so that a body for WSGI goes to disk.
@@ -35,8 +37,9 @@ def require_strace() -> str:
 class Failing:
     """Attached to a process and its threads."""
 
-    def __init__(self, tracer: subprocess.Popen[str], lines: Path) -> None:
+    def __init__(self, tracer: subprocess.Popen[str], pid: int, lines: Path) -> None:
         self._tracer = tracer
+        self._pid = pid
         self._lines = lines
         self._heard = threading.Thread(target=self._hear, daemon=True)
         self._attached = threading.Event()
@@ -51,10 +54,21 @@ class Failing:
         assert self._tracer.poll() is None, self.said
 
     def end(self) -> None:
-        """Detach."""
+        """Detach, while every thread stands still.
+
+        strace makes a call fail by having the kernel look for one that does not exist, and puts the error in
+        afterwards: let go in between, the process hears ENOSYS.
+        """
+        os.kill(self._pid, signal.SIGSTOP)
+        threads = len(os.listdir(f"/proc/{self._pid}/task"))
+        until(lambda: self._tracer.poll() is not None or self._standing() >= threads, "all threads stand still")
         self._tracer.send_signal(signal.SIGINT)
         self._tracer.wait()
+        os.kill(self._pid, signal.SIGCONT)
         self._heard.join()
+
+    def _standing(self) -> int:
+        return self._lines.read_text(errors="replace").count("--- stopped by SIGSTOP ---")
 
     def count(self) -> int:
         """How many calls have failed so far."""
@@ -76,7 +90,7 @@ def failing(pid: int, call: str, error: str, place: Path, when: str = "1+3") -> 
     command = [require_strace(), "-f", "-p", str(pid), "-o", str(lines), "-e", f"trace={call}"]
     inject = f"inject={call}:error={error}:when={when}"
     tracer = subprocess.Popen([*command, "-e", inject], stderr=subprocess.PIPE, text=True)
-    found = Failing(tracer, lines)
+    found = Failing(tracer, pid, lines)
     try:
         found.begin()
         yield found
