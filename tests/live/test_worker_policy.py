@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.server import child_environment, command_for, running
-from tests.support.supervised import answering, children_of, send, supervised, until, write_site
+from tests.support.supervised import (
+    answering,
+    children_of,
+    send,
+    supervised,
+    until,
+    wait_for_replacement,
+    write_site,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -162,7 +170,8 @@ def test_signals_that_an_application_takes_at_its_start_are_ours_again(
             mark = server.mark()
             os.kill(worker, signal.SIGTERM)
             server.wait_for_log("SIGTERM", since=mark)
-            until(lambda: children_of(server.pid) - {worker}, "another worker is in its place")
+            # Not before: while it starts, its application has taken them again.
+            wait_for_replacement(server, mark)
         else:
             os.kill(server.pid, signal.SIGTERM)
             server.process.wait(20)
