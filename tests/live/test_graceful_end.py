@@ -64,8 +64,8 @@ def test_a_drain_delay_keeps_the_door_open_and_says_that_it_will_close(faulty: F
         assert b"connection: close" not in kept.recv(65536).lower()
         began = time.monotonic()
         mark = send(server, signal.SIGTERM)
-        server.wait_for_log("Stopping", since=mark)
-        until(lambda: b" 503 " in get(server, "/up"), "load balancers are told")
+        until(lambda: server.log_since(mark).count("Connections are still accepted") == 2, "both workers drain")
+        assert b" 503 " in get(server, "/up")
         with socket.create_connection(server.address, timeout=10) as fresh:
             fresh.sendall(b"GET /2 HTTP/1.1\r\nHost: x\r\n\r\n")
             answer = fresh.recv(65536).lower()

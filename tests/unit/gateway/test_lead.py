@@ -78,13 +78,6 @@ def pool() -> Iterator[ThreadPool]:
 
 
 @pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
-
-
-@pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine does not end the standing still before the threads have had their turn."""
     monkeypatch.setattr(lead_room, "_LOOK_S", WAIT_S)

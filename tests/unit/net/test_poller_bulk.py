@@ -66,18 +66,15 @@ class Stage:
         self.poller.turn()
         return list(self.told)
 
+    def turns(self) -> list[str]:
+        """Who is told in the next few: a slow machine needs more than one for a moment's work."""
+        return [name for _ in range(8) for name in self.turn()]
+
     def close(self) -> None:
         for name, bringer in self.bringers.items():
             self.poller.forget(bringer)
             bringer.sock.close()
             self._far[name].close()
-
-
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
 
 
 @pytest.fixture
@@ -95,8 +92,7 @@ def test_much_comes_after_all_others(stage: Stage) -> None:
     for name in ("much 1", "little 1", "much 2", "little 2"):
         stage.add(name)
         stage.send(name)
-    assert stage.turn() == ["little 1", "little 2", "much 1", "much 2"]
-    assert stage.turn() == []
+    assert stage.turns() == ["little 1", "little 2", "much 1", "much 2"]
 
 
 def test_much_that_takes_long_is_served_in_turns_and_in_order(stage: Stage) -> None:
@@ -133,7 +129,7 @@ def test_a_failure_leaves_the_others_their_turn(stage: Stage, loop: asyncio.Abst
         stage.add(name)
         stage.send(name)
     stage.bringers["much 1"].takes_s = -1.0  # which nobody can sleep
-    assert stage.turn() == ["much 1", "much 2"]
+    assert stage.turns() == ["much 1", "much 2"]
     assert reported == ["error while serving Bringer"]
 
 
