@@ -71,10 +71,25 @@ class ClientDisconnected(OSError):
     """The client is gone; nobody will read what is sent (ASGI spec, "Disconnected Client - send exception")."""
 
 
+class KnownHead:
+    """What ``Response.start`` made of the fields of one answer, for others that have the same."""
+
+    def __init__(self, fields: Fields, declared: int, wants_close: bool) -> None:
+        #: Shared by all who start with it.
+        self.fields = fields
+        self.declared = declared
+        self.wants_close = wants_close
+        #: What the wire has made of the fields, for the next time.
+        self.written: Any = None
+
+
 @cython.freelist(64)
 @cython.cclass
 class Response:
-    """One answer. ``fields`` are those of the application, checked; the wire adds framing, date and server."""
+    """One answer. ``fields`` are those of the application, checked; the wire adds framing, date and server.
+
+    Other answers may have the same list: who wants other fields makes another.
+    """
 
     def __init__(self, channel: Channel, request: Request) -> None:
         self.begin(channel, request)
@@ -86,6 +101,8 @@ class Response:
         self.status = 0
         self.reason: bytes | None = None
         self.fields: Fields = _NO_FIELDS
+        #: What it was started with, if that was known; it may have got other fields since.
+        self.head: KnownHead | None = None
         #: Body bytes handed to the channel.
         self.sent = 0
         #: The application asked for the connection to be closed after this answer.
@@ -107,15 +124,9 @@ class Response:
         self, status: int, fields: Iterable[Sequence[bytes]], reason: bytes | None = None, trailers: bool = False
     ) -> None:
         """Set the head; it is sent with the first body data. Raises ``ApplicationError``, then nothing has changed."""
-        state = after(self.state, START)
-        if state >= ILLEGAL:
-            if state == IGNORED:
-                return
-            raise ApplicationError("the response was started already")
-        if state == CUT:
-            raise ClientDisconnected("the client is gone")
-        if status < 200 or status > 599:
-            raise ApplicationError(f"status {status} is not that of a final response (200 to 599)")
+        state = self._started(status)
+        if state == IGNORED:
+            return
         kept: list[tuple[bytes, bytes]] = []
         declared = -1
         wants_close = False
@@ -142,13 +153,30 @@ class Response:
         if status == 204 and declared >= 0:
             kept = [(name, value) for name, value in kept if lower(name) != b"content-length"]
             declared = -1
-        self.status = status
         self.reason = reason
-        self.fields = kept
-        self.wants_close = wants_close
-        self.declared = declared
-        self._is_bodyless = self.is_head or status == 204 or status == 304 or status == 205
+        self._set_head(status, kept, declared, wants_close)
         self._wants_trailers = trailers and declared < 0 and not self._is_bodyless
+        self.state = state
+
+    def known(self) -> KnownHead | None:
+        """The head as others may ``start_known`` with it; None unless it is set and has not left."""
+        if self.state != STARTED or self.status == 204:
+            # Which may lack a length that others need.
+            return None
+        return KnownHead(self.fields, self.declared, self.wants_close)
+
+    def start_known(self, status: int, reason: bytes | None, head: KnownHead) -> None:
+        """``start`` with fields that were judged before."""
+        if status == 204 and head.declared >= 0:
+            self.start(status, head.fields, reason)
+            return
+        state = self._started(status)
+        if state == IGNORED:
+            return
+        self.reason = reason
+        self.head = head
+        self._set_head(status, head.fields, head.declared, head.wants_close)
+        self._wants_trailers = False
         self.state = state
 
     def write(self, data: Any, is_last: bool) -> None:
@@ -197,7 +225,7 @@ class Response:
         if self.state == STARTED and is_last and self.declared < 0 and not self._is_bodyless:
             if not self._wants_trailers:
                 self.declared = count
-                self.fields.append((b"content-length", b"%d" % count))
+                self.add_length(count)
         elif self.declared >= 0 and count > self.declared - self.sent:
             count = self.declared - self.sent
         if self.declared >= 0 and not self._is_bodyless:
@@ -205,7 +233,7 @@ class Response:
         if self.is_head and self.state == STARTED and is_last and self.declared < 0:
             if self.status != 204 and self.status != 205 and self.status != 304 and not self._wants_trailers:
                 # As for GET (RFC 9110 section 9.3.2).
-                self.fields.append((b"content-length", b"%d" % count))
+                self.add_length(count)
         if self._is_bodyless or count == 0:
             self.write(b"", is_last)
             return False
@@ -338,6 +366,30 @@ class Response:
 
     # The rules
 
+    def _started(self, status: int) -> int:
+        """The state after a start, or IGNORED; raises for one that may not be."""
+        state = after(self.state, START)
+        if state >= ILLEGAL:
+            if state == IGNORED:
+                return IGNORED
+            raise ApplicationError("the response was started already")
+        if state == CUT:
+            raise ClientDisconnected("the client is gone")
+        if status < 200 or status > 599:
+            raise ApplicationError(f"status {status} is not that of a final response (200 to 599)")
+        return state
+
+    def _set_head(self, status: int, fields: Fields, declared: int, wants_close: bool) -> None:
+        self.status = status
+        self.fields = fields
+        self.wants_close = wants_close
+        self.declared = declared
+        self._is_bodyless = self.is_head or status == 204 or status == 304 or status == 205
+
+    def add_length(self, length: int) -> None:
+        """Tell a length that the application did not declare."""
+        self.fields = [*self.fields, (b"content-length", b"%d" % length)]
+
     def _send_head(self, data: Any, size: int, is_last: bool) -> None:
         if self.witness is not None:
             self.fields = self.witnessed(self.fields, data)
@@ -349,7 +401,7 @@ class Response:
                 self.channel.respond(self.status, self.reason, self.fields, 0, b"", is_last)
                 return
             if self.is_head and is_last and size and self.declared < 0 and self.status != 204 and self.status != 304:
-                self.fields.append((b"content-length", b"%d" % size))
+                self.add_length(size)
             self.channel.respond(self.status, self.reason, self.fields, NO_BODY, b"", is_last)
         elif self.declared >= 0:
             self.channel.respond(self.status, self.reason, self.fields, self.declared, data, ends)

@@ -17,6 +17,7 @@ from torana.serve.ending import Ending
 from torana.serve.memory import FLOOR
 from torana.serve.phases import BODY, DISCARD, IDLE, OVER
 from torana.serve.tunnel import NOWHERE, Tunnel
+from torana.wire.http1.writer import field_lines
 
 #: Bodies up to this size are copied into one piece with their head.
 _JOIN_BYTES = 8 * 1024
@@ -35,15 +36,21 @@ class Outbound(Ending):
         if response.wants_close or site.is_draining or (is_end and not self._can_discard(request)):
             wire.close_after()
         date_line = self.clock.date_line if site.has_date else b""
+        ready = None
+        known = response.head
+        if known is not None and known.fields is fields:
+            ready = known.written
+            if ready is None:
+                ready = known.written = field_lines(fields)
         size = len(data)
         if size <= _JOIN_BYTES:
-            head = wire.send_head(status, reason, fields, length, data, is_end, date_line, site.default_lines)
+            head = wire.send_head(status, reason, fields, length, data, is_end, date_line, site.default_lines, ready)
             if is_end or not transport.is_lent:
                 transport.post(head)
             else:
                 transport.write(head)
         else:
-            head = wire.send_head(status, reason, fields, length, b"", False, date_line, site.default_lines)
+            head = wire.send_head(status, reason, fields, length, b"", False, date_line, site.default_lines, ready)
             transport.write_framed(head + wire.begin_data(size, is_end), data, wire.end_data(is_end))
         if is_end:
             self._answered()

@@ -1,7 +1,7 @@
 cimport cython
 
 from torana.base.headers cimport lower
-from torana.exchange.response cimport Response
+from torana.exchange.response cimport KnownHead, Response
 from torana.exchange.roles cimport Channel
 from torana.exchange.states cimport DONE, IDLE
 from torana.wire.events cimport RequestHead
@@ -11,6 +11,8 @@ cdef extern from "Python.h":
 
 cdef dict _STATUSES
 cdef dict _NAMES
+cdef dict _HEADS
+cdef set _MET
 cdef object _START_RESPONSE
 cdef object _EARLY_HINTS
 cdef object _WRITE
@@ -35,7 +37,7 @@ cdef class Answer:
     cpdef send(self, object result)
     cpdef end(self)
     cdef object _blocks(self, object result)
-    @cython.locals(fields=list, response=Response, known=tuple, code=int, reason=bytes)
+    @cython.locals(response=Response, known=tuple, code=int, reason=bytes, key=tuple, head=KnownHead)
     cdef _start(self, object status, object headers)
     @cython.locals(response=Response)
     cdef _send_each(self, object result)
@@ -51,6 +53,8 @@ cdef class Answer:
 
 @cython.locals(made=Answer)
 cpdef Answer new_answer(Response response, RequestHead head)
+@cython.locals(head=KnownHead)
+cdef _remember(tuple key, Response response)
 cdef bytes _block(object block)
 cdef str _text(object text)
 cdef Py_ssize_t _length(object result) except? -1

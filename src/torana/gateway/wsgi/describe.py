@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
+from torana.base.field_names import KIND_OF
 from torana.gateway.wsgi.constants import TemplateOf, native
 from torana.wire.events import WireError
 
@@ -27,17 +28,6 @@ _DROPPED = (
     b"connection", b"keep-alive", b"proxy-connection", b"te", b"transfer-encoding", b"upgrade", b"proxy",
 )  # fmt: skip
 
-_KNOWN = (
-    b"accept", b"accept-charset", b"accept-encoding", b"accept-language", b"access-control-request-headers",
-    b"access-control-request-method", b"authorization", b"cache-control", b"cookie", b"date", b"dnt", b"expect",
-    b"forwarded", b"from", b"host", b"if-match", b"if-modified-since", b"if-none-match", b"if-range",
-    b"if-unmodified-since", b"max-forwards", b"origin", b"pragma", b"priority", b"purpose", b"range", b"referer",
-    b"sec-ch-ua", b"sec-ch-ua-mobile", b"sec-ch-ua-platform", b"sec-fetch-dest", b"sec-fetch-mode", b"sec-fetch-site",
-    b"sec-fetch-user", b"sec-gpc", b"traceparent", b"tracestate", b"trailer", b"upgrade-insecure-requests",
-    b"user-agent", b"via", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-request-id",
-    b"x-requested-with", b"x-csrftoken",
-)  # fmt: skip
-
 
 def key_of(name: bytes) -> str:
     """The key of a field name in lower case; "" for a field that has no place in ``environ``."""
@@ -47,7 +37,8 @@ def key_of(name: bytes) -> str:
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key
 
 
-_KEYS = {name: key_of(name) for name in (*_KNOWN, *_DROPPED, b"content-type", b"content-length")}
+#: By the very objects that parsers make fields of: these are found without a look at their bytes.
+_KEYS = {name: key_of(name) for name in KIND_OF}
 
 
 class Describer:

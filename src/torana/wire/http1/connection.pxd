@@ -8,7 +8,7 @@ from torana.wire.http1.received cimport Received
 from torana.wire.http1.states cimport (
     BODY, ENDED, HEAD, IDLE, READ, can_begin_next, can_hand_over, can_inform, can_parse_head, can_send_head,
 )
-from torana.wire.http1.writer cimport ResponseWriter, interim_head
+from torana.wire.http1.writer cimport FieldLines, ResponseWriter, interim_head
 
 cdef class Http1Connection:
     cdef public bint keep_alive
@@ -37,7 +37,8 @@ cdef class Http1Connection:
     cpdef bint next_cycle(self) except -1
     cpdef close_after(self)
     @cython.locals(message=bytes)
-    cpdef bytes send_head(self, int status, bytes reason, list fields, long long length, object data, bint is_end, bytes date_line, bytes default_lines)
+    cpdef bytes send_head(self, int status, bytes reason, list fields, long long length, object data, bint is_end,
+                          bytes date_line, bytes default_lines, FieldLines ready=*)
     cpdef bint is_close_delimited(self) except -1
     cpdef bytes begin_data(self, Py_ssize_t size, bint is_end)
     cpdef bytes end_data(self, bint is_end)

@@ -25,7 +25,7 @@ from torana.wire.http1.states import (
     can_inform,
     can_send_head,
 )
-from torana.wire.http1.writer import ResponseWriter, interim_head
+from torana.wire.http1.writer import FieldLines, ResponseWriter, interim_head
 
 if TYPE_CHECKING:
     from torana.wire.events import Fields, Mark, RequestHead
@@ -174,12 +174,14 @@ class Http1Connection:
         is_end: bool,
         date_line: bytes,
         default_lines: bytes,
+        ready: FieldLines | None = None,
     ) -> bytes:
         """Status line, fields, framing and the first body data, as one piece.
 
         ``reason`` None: the standard phrase. ``length``: bytes of body in all; -1 unknown; -2 the message has no body
         (the framing fields are then the caller's). ``data``: bytes-like, may be empty. ``date_line`` and the lines of
-        ``default_lines`` are added where ``fields`` lack their name. Raises ``ValueError`` for what could split the
+        ``default_lines`` are added where ``fields`` lack their name. ``ready``: ``fields`` by ``field_lines``, if these
+        were made before. Raises ``ValueError`` for what could split the
         response, ``LegalityError`` for a second head; nothing is written then.
         """
         if self.needs_continue and status >= 200:
@@ -196,6 +198,7 @@ class Http1Connection:
             default_lines,
             self.version_minor,
             self.keep_alive or status == 101,
+            ready,
         )
         if self._writer.framing == UNTIL_CLOSE:
             self.keep_alive = False

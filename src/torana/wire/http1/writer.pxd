@@ -38,6 +38,7 @@ cdef inline char* put(char* at, bytes piece) noexcept:
 cdef list _PHRASES
 cdef list _STATUS_LINES
 cdef list _LENGTH_LINES
+cdef list _NO_FIELDS
 cdef bytes _seen_defaults
 cdef list _parsed_defaults
 
@@ -49,6 +50,11 @@ cdef int HAS_SIZE
 cdef int _LONGEST
 
 @cython.final
+cdef class FieldLines:
+    cdef readonly bytes lines
+    cdef readonly int found
+
+@cython.final
 cdef class ResponseWriter:
     cdef readonly int state
     cdef readonly int framing
@@ -58,7 +64,7 @@ cdef class ResponseWriter:
 
     @cython.locals(parts=list, lines=list, first=bytes, found=cython.int, framing=cython.int, size=Py_ssize_t)
     cdef bytes head(self, int status, bytes reason, list fields, long long length, object data, bint is_end,
-                    bytes date_line, bytes default_lines, int minor, bint keep_alive)
+                    bytes date_line, bytes default_lines, int minor, bint keep_alive, FieldLines ready)
     cdef bytes begin_data(self, Py_ssize_t size)
     cdef bytes end_data(self, bint is_end)
     cdef bytes finish(self)
@@ -66,6 +72,8 @@ cdef class ResponseWriter:
 
 @cython.locals(name=bytes, value=bytes, size=Py_ssize_t, found=cython.int)
 cdef int check_fields(list fields) except -1
+@cython.locals(lines=list, found=cython.int)
+cpdef FieldLines field_lines(list fields)
 @cython.locals(name=bytes, value=bytes)
 cdef int add_lines(list parts, list fields) except -1
 

@@ -35,8 +35,17 @@ _LONGEST = 24
 _PHRASES = [REASONS.get(status, b"") for status in range(1000)]
 _STATUS_LINES = [b"HTTP/1.1 %d %s\r\n" % (status, REASONS.get(status, b"")) for status in range(1000)]
 _LENGTH_LINES = [b"content-length: %d\r\n" % length for length in range(2048)]
+_NO_FIELDS: Fields = []
 _seen_defaults = b""
 _parsed_defaults: list[tuple[bytes, bytes]] = []
+
+
+class FieldLines:
+    """Fields that many responses have, checked and put into bytes once; from ``field_lines``."""
+
+    def __init__(self, lines: bytes, found: int) -> None:
+        self.lines = lines
+        self.found = found
 
 
 class ResponseWriter:
@@ -65,15 +74,20 @@ class ResponseWriter:
         default_lines: bytes,
         minor: int,
         keep_alive: bool,
+        ready: FieldLines | None,
     ) -> bytes:
         """Final head and first data; see ``Http1Connection.send_head``. ``keep_alive`` is what the client must hear."""
         if not can_send_head(self.state):
             raise LegalityError("the response head was already written")
         first = status_line(status, reason)
-        found = check_fields(fields)
+        parts: list[Any] = []
+        if ready is not None:
+            found = ready.found
+            parts.append(ready.lines)
+        else:
+            found = check_fields(fields)
         if found & HAS_CODING:
             raise ValueError("transfer-encoding is the server's to say")
-        parts: list[Any] = []
         if not found & HAS_DATE and date_line:
             parts.append(date_line)
         if default_lines:
@@ -105,6 +119,8 @@ class ResponseWriter:
                 parts.append(data)
         self.framing = framing
         self.state = WRITTEN if is_end else STARTED
+        if ready is not None:
+            fields = _NO_FIELDS
         if cython.compiled:
             whole: bytes = assembled(first, fields, parts)
             return whole
@@ -176,6 +192,14 @@ def check_fields(fields: Fields) -> int:
         elif size == 17 and is_word(name, 0, 17, b"transfer-encoding"):
             found |= HAS_CODING
     return found
+
+
+def field_lines(fields: Fields) -> FieldLines:
+    """``fields`` for ``send_head``, which nobody may change any more. Raises like ``check_fields``."""
+    found = check_fields(fields)
+    lines: list[Any] = []
+    add_lines(lines, fields)
+    return FieldLines(b"".join(lines), found)
 
 
 def add_lines(parts: list[Any], fields: Fields) -> int:
