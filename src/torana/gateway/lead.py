@@ -26,8 +26,11 @@ logger = logging.getLogger("torana.error")
 _FEW = 4
 #: For this long there are turns by others.
 _TURNS_S = 0.02
-#: As often the loop's thread looks whether jobs are done and time is spent computing; if not, it ends that.
+#: As often the loop's thread looks whether jobs are done and time is spent computing; if not, it ends that. To look it
+#: takes the interpreter's lock from who computes: so more seldom, by a step for each time that passed without a reason.
 _LOOK_S = 0.004
+_LOOK_STEP_S = 0.001
+_SELDOM_S = 0.024
 #: For this long a turn is waited for whose end nobody else would hear of.
 _INTERRUPTED_S = 1.0
 #: The part of the time that has to be spent computing, judged whenever so much time has passed.
@@ -54,6 +57,7 @@ class Lead:
         self._until = 0.0
         self._rest_until = 0.0
         self._rest_s = _REST_S
+        self._look_s = _LOOK_S
         self._passed_s = 0.0
         self._computed_s = 0.0
 
@@ -67,9 +71,9 @@ class Lead:
             return
         computed_s = process_time()
         self._until = began + _TURNS_S
-        queue.lead = self
-        self._baton.release()
         try:
+            queue.lead = self
+            self._baton.release()
             self._take_back(began, computed_s)
         except BaseException:
             # A signal's handler raised it. No turn begins from here on, and one that has begun does not last.
@@ -84,14 +88,19 @@ class Lead:
         self._judge(monotonic() - began, process_time() - computed_s)
 
     def _take_back(self, began: float, computed_s: float) -> None:
-        done = self._pool.done()
-        while not self._over.acquire(timeout=_LOOK_S):
+        done, is_held_up = self._pool.done(), False
+        while not self._over.acquire(timeout=self._look_s):
             before, done, now = done, self._pool.done(), monotonic()
-            if done > before and now < self._until and process_time() - computed_s >= _COMPUTING * (now - began):
+            is_held_up = done == before or process_time() - computed_s < _COMPUTING * (now - began)
+            if not is_held_up and now < self._until:
                 continue
             # A turn that lasts is waited for: there must not be two.
             if self._baton.acquire(blocking=False):
-                return
+                break
+        if is_held_up:
+            self._look_s = _LOOK_S
+        elif self._look_s < _SELDOM_S and monotonic() >= self._until:
+            self._look_s += _LOOK_STEP_S
 
     def take(self, place: Place) -> bool:
         """On a thread that finds no job: do a turn if nobody else does. True when there are jobs again."""

@@ -191,6 +191,9 @@ def test_jobs_of_a_turn_whose_leader_is_held_up_are_done_by_others(
     blocking, rest = Job(hold_up), some()
     turns = Turns(pool, [blocking, *rest])
     lead = Lead(pool, turns, loop)
+    # The loop's thread looks when the leader is held up, and not before somebody leads.
+    count = pool.done
+    monkeypatch.setattr(pool, "done", lambda: stuck.wait(WAIT_S) and count())
     # Of the two sleepers one is on its way when this one waits, and not before.
     switch_s = sys.getswitchinterval()
     sys.setswitchinterval(WAIT_S)
@@ -211,7 +214,8 @@ def test_a_leader_is_let_go_on_while_it_gets_jobs_done_and_computes(
 ) -> None:
     monkeypatch.setattr(lead_room, "_TURNS_S", WAIT_S)
     monkeypatch.setattr(lead_room, "_LOOK_S", 0.001)
-    monkeypatch.setattr(lead_room, "process_time", time.monotonic if computes else lambda: 0.0)
+    # Much more than the time that passed: the two clocks are not read at once.
+    monkeypatch.setattr(lead_room, "process_time", lambda: 1000 * time.monotonic() if computes else 0.0)
     looks, count, is_over = 0, pool.done, False
     before = count()
 
@@ -237,6 +241,46 @@ def test_a_leader_is_let_go_on_while_it_gets_jobs_done_and_computes(
         assert (looks, turns.threads) == (2, [])
 
 
+def test_who_was_never_held_up_is_looked_after_more_seldom(
+    pool: ThreadPool, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lead_room, "_TURNS_S", 0.05)
+    monkeypatch.setattr(lead_room, "_LOOK_S", 0.001)
+    monkeypatch.setattr(lead_room, "_LOOK_STEP_S", 2.0)
+    monkeypatch.setattr(lead_room, "process_time", lambda: 1000 * time.monotonic())
+    looks, is_held = 0, False
+
+    def look() -> int:
+        nonlocal looks
+        looks += 1
+        # Unless held up, one job more than at the last.
+        return 0 if is_held else looks
+
+    def looks_in(job: Job) -> int:
+        nonlocal looks
+        hold(pool)
+        looks = 0
+        put(pool, [job, *some()])
+        lead.offer()
+        found = looks
+        assert job.ran.wait(WAIT_S)
+        _until(lambda: pool.awake() == 0)
+        return found
+
+    def lasts() -> None:
+        time.sleep(0.06)
+
+    monkeypatch.setattr(pool, "done", look)
+    lead = Lead(pool, Turns(pool), loop)
+    # The first look of each is where it begins.
+    assert looks_in(Job(lambda: (_until(lambda: looks > 3), lasts()))) > 3
+    assert looks_in(Job(lasts)) == 1
+    is_held = True
+    assert looks_in(Job(lambda: _until(lambda: looks == 2))) == 2
+    is_held = False
+    assert looks_in(Job(lambda: (_until(lambda: looks > 3), lasts()))) > 3
+
+
 def test_a_turn_that_lasts_is_waited_for(
     pool: ThreadPool, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,6 +295,8 @@ def test_a_turn_that_lasts_is_waited_for(
     turns = Turns(pool)
     turns.act = hold_up
     lead = Lead(pool, turns, loop)
+    count = pool.done
+    monkeypatch.setattr(pool, "done", lambda: in_turn.wait(WAIT_S) and count())
     hold(pool)
     put(pool, some())
     offered = threading.Thread(target=lead.offer)

@@ -6,6 +6,17 @@ from torana.exchange.roles cimport Channel
 from torana.exchange.states cimport DONE, IDLE
 from torana.wire.events cimport RequestHead
 
+cdef extern from *:
+    """
+    /* Whether the type has __len__: asking for the attribute makes an exception where there is none. */
+    static inline int torana_is_sized(PyObject* of) {
+        PyTypeObject* type = Py_TYPE(of);
+        return (type->tp_as_sequence != NULL && type->tp_as_sequence->sq_length != NULL)
+            || (type->tp_as_mapping != NULL && type->tp_as_mapping->mp_length != NULL);
+    }
+    """
+    bint _is_sized "torana_is_sized" (object of)
+
 cdef extern from "Python.h":
     object _method "PyMethod_New" (object function, object of)
 

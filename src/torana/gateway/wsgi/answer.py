@@ -182,7 +182,7 @@ class Answer:
                 return
         elif result is None or isinstance(result, (bytes, bytearray, memoryview, str)):
             raise ApplicationError(f"the application returned {kind.__name__}, not an iterable of bytes")
-        elif hasattr(kind, "__len__") and _length(result) == 1:
+        elif (_is_sized(result) if cython.compiled else hasattr(kind, "__len__")) and _length(result) == 1:
             for block in self._blocks(result):
                 self._send_only(block)
                 return
