@@ -62,7 +62,9 @@ def build(
 
         return WsgiGateway(app, options, error_page, request_s=request_s, on_worn=on_worn, hang_s=hang_s)
     from torana.gateway.asgi.call import AsgiGateway
+    from torana.gateway.asgi.django_threads import keep_threads
 
+    keep_threads()
     return AsgiGateway(_as_asgi3(app) if interface == ASGI2 else app, options, error_page, request_s)
 
 
