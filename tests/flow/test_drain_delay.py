@@ -27,7 +27,7 @@ def is_draining(server: Serving) -> bool:
 
 @in_loop
 async def test_connections_are_still_taken_and_answered_with_close() -> None:
-    server = await started(plain, timeouts={"drain_delay_s": 0.3}, serve={"health_path": "/healthz"})
+    server = await started(plain, timeouts={"drain_delay_s": 2.0}, serve={"health_path": "/healthz"})
     async with await server.connect() as kept:
         assert (await kept.ask(b"GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n")).status == 200
         server.server.request_stop()

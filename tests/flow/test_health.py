@@ -102,16 +102,27 @@ async def test_an_overloaded_server_is_healthy() -> None:
 
 @in_loop
 async def test_one_connection_too_many_is_answered_and_closed() -> None:
+    go = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await go.wait()
+        await teapot(scope, receive, send)
+
     async with (
-        serving(teapot, serve=HEALTH, bounds={"connections": 1}) as server,
+        serving(app, serve=HEALTH, bounds={"connections": 1}) as server,
         await server.connect() as first,
     ):
-        await first.send(b"GET / HTTP/1.1\r\n")
-        await until(lambda: any(one.phase for one in server.connections()))
+        # Whose request runs is not sent away in favour of the next.
+        await first.send(GET)
+        site = server.server.site
+        assert site is not None
+        await until(lambda: site.running == 1)
         async with await server.connect() as client:
             answer = await client.ask(ASK % b"GET")
             assert (answer.status, answer.get("connection")) == (200, b"close")
             await client.ended()
+        go.set()
+        assert (await first.read()).status == 418
 
 
 @in_loop

@@ -38,7 +38,11 @@ async def pinged(client: Http2Client) -> Frame:
 )
 @pytest.mark.parametrize("end", ["stop", "retire"])
 @in_loop
-async def test_the_goodbye_has_two_steps_and_what_crossed_it_is_served(end: str) -> None:
+async def test_the_goodbye_has_two_steps_and_what_crossed_it_is_served(
+    end: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The second step is to come with the answer to the PING, not with time.
+    monkeypatch.setattr("torana.serve.http2.ending._FAREWELL_S", 20.0)
     go = asyncio.Event()
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -46,7 +50,7 @@ async def test_the_goodbye_has_two_steps_and_what_crossed_it_is_served(end: str)
             await go.wait()
         await answer_with(send, b"hello")
 
-    server = await started(app)
+    server = await started(app, timeouts={"graceful_s": 20.0})
     async with speaking(server) as client:
         waiting = await client.get(b"/wait")
         await client.settled()

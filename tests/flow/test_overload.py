@@ -92,9 +92,11 @@ async def test_door_is_shut_far_beyond_the_cap_and_opens_again() -> None:
         await answer_with(send)
 
     async with serving(app, bounds={"connections": 10}) as server:
-        clients = [await server.connect() for _ in range(30)]
-        for client in clients:
-            await client.send(GET)
+        clients = []
+        for _ in range(30):
+            # Asked at once: who is silent is sent away in favour of the next.
+            clients.append(await server.connect())
+            await clients[-1].send(GET)
         await until(lambda: server.server.site is not None and server.server.site.running == 10)
         assert len(server.connections()) <= 12 + 64
         go.set()

@@ -43,8 +43,8 @@ def copy_of(sock: socket.socket) -> Listener:
     return Listener(sock.dup(), Address(Kind.TCP, host=host, port=port))
 
 
-def is_anybody_waiting(sock: socket.socket) -> bool:
-    return bool(select.select([sock], [], [], 0)[0])
+def is_anybody_waiting(sock: socket.socket, timeout_s: float = 0.0) -> bool:
+    return bool(select.select([sock], [], [], timeout_s)[0])
 
 
 async def ask(address: Any) -> bytes:
@@ -68,14 +68,14 @@ async def test_the_queue_is_left_to_whoever_holds_it_too() -> None:
         assert server.server.is_retiring and server.server.is_clean
         with socket.create_connection(held.getsockname()):
             # The connection is made by the kernel; nobody took it and nobody reset it.
-            assert is_anybody_waiting(held)
+            assert is_anybody_waiting(held, 5.0)
             held.accept()[0].close()
 
 
 @in_loop
 async def test_those_in_the_queue_are_not_taken_by_who_retires() -> None:
     with queue() as held:
-        server = await started(plain, server={"listeners": [copy_of(held)]})
+        server = await started(plain, timeouts={"idle_linger_s": 60.0}, server={"listeners": [copy_of(held)]})
         async with await server.connect() as busy:
             assert (await busy.ask()).status == 200
             server.server.request_retire()
@@ -84,7 +84,7 @@ async def test_those_in_the_queue_are_not_taken_by_who_retires() -> None:
             with socket.create_connection(held.getsockname()):
                 assert (await busy.ask()).get("connection") == b"close"
                 await server.server.finished()
-                assert is_anybody_waiting(held)
+                assert is_anybody_waiting(held, 5.0)
         assert server.server.site is not None and server.server.site.served == 2
 
 
@@ -239,7 +239,7 @@ async def test_an_adopted_queue_is_served_until_it_is_released() -> None:
             with socket.create_connection(vacant.getsockname()):
                 # Its own doors stay open.
                 assert (await ask(server.address)).startswith(b"HTTP/1.1 200")
-                assert is_anybody_waiting(vacant)
+                assert is_anybody_waiting(vacant, 5.0)
 
 
 @in_loop
@@ -287,7 +287,7 @@ async def test_adopted_queues_are_left_alone_by_who_retires() -> None:
         server.server.request_retire()
         await server.server.finished()
         with socket.create_connection(vacant.getsockname()):
-            assert is_anybody_waiting(vacant)
+            assert is_anybody_waiting(vacant, 5.0)
 
 
 @in_loop
@@ -304,7 +304,7 @@ async def test_whoever_retires_adopts_nobody() -> None:
             with socket.create_connection(vacant.getsockname()):
                 assert (await client.ask()).status == 200
                 await server.server.finished()
-                assert is_anybody_waiting(vacant)
+                assert is_anybody_waiting(vacant, 5.0)
 
 
 # Worn out

@@ -259,7 +259,8 @@ async def test_no_deadline_once_the_socket_was_taken() -> None:
 @in_loop
 async def test_open_sockets_are_no_hang_and_full_threads_are_told_once() -> None:
     told: list[str] = []
-    server_options: dict[str, Any] = {"hang_s": 0.1, "on_worn": told.append}
+    # Shorter than the ticks below, longer than a thread may need to come back.
+    server_options: dict[str, Any] = {"hang_s": 2.0, "on_worn": told.append}
     timeouts = {"linger_s": 0.1}
     gateway_options = {"threads": 2, "thread_queue_timeout_s": 0}
     with logged() as log:

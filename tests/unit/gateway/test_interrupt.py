@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import itertools
 import logging
 import operator
@@ -22,10 +23,12 @@ class Spinning(threading.Thread):
     def __init__(self) -> None:
         super().__init__(daemon=True)
         self.is_let_go = False
+        self.spins = threading.Event()
         self.caught: BaseException | None = None
 
     def run(self) -> None:
         try:
+            self.spins.set()
             while not self.is_let_go:
                 time.sleep(0.001)
         except BaseException as error:
@@ -37,6 +40,7 @@ def threads() -> Iterator[list[Spinning]]:
     made = [Spinning(), Spinning()]
     for thread in made:
         thread.start()
+        assert thread.spins.wait(20)
     yield made
     for thread in made:
         thread.is_let_go = True
@@ -66,6 +70,8 @@ def test_what_was_not_raised_yet_is_heard() -> None:
     send.argtypes = (ctypes.c_ulong, ctypes.py_object)
     # Called in a row by C, which comes to no step of Python code in between, as our compiled code does not.
     calls = itertools.starmap(operator.call, [(send, threading.get_ident(), RequestTimeout), (hear,)])
+    # No collection, which would call others' Python code, is due in there.
+    gc.collect()
     with pytest.raises(RequestTimeout) as raised:
         list(calls)
     assert raised.traceback[-1].name == "hear"

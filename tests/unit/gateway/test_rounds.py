@@ -12,8 +12,8 @@ from torana.gateway.rounds import Rounds
 
 @pytest.mark.parametrize(("limit_s", "step_s"), [(30.0, 1.0), (2.0, 0.5), (0.01, 0.02)])
 def test_ordinary_gaps_are_not_late(limit_s: float, step_s: float) -> None:
-    rounds = Rounds(limit_s)
     now = time.monotonic()
+    rounds = Rounds(limit_s)
     for _ in range(5):
         now += step_s * 1.5
         assert rounds.late(now) == 0.0

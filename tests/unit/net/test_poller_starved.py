@@ -150,9 +150,9 @@ def test_what_has_come_in_time_counts_however_late_the_loop_is(kind: str) -> Non
     with ours, theirs:
         told = Punctual(ours.fileno())
         poller.watch(told, READ)
-        told.deadline = time.monotonic() + TICK_S
 
         def stand_still() -> None:
+            told.deadline = time.monotonic() + TICK_S
             theirs.send(b"x")
             time.sleep(3 * TICK_S)
 

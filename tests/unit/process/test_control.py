@@ -440,9 +440,12 @@ def test_a_server_that_ends_before_it_answered(serve: Callable[..., Served]) -> 
         asked.wait(5)
         served.stop()
 
-    threading.Thread(target=end).start()
+    thread = threading.Thread(target=end)
+    thread.start()
     with pytest.raises(ToranaError, match="ended before it answered") as ended:
         ask(served.path, {"do": "reload"})
+    # It may still be within stop(), which the fixture calls too.
+    thread.join()
     assert ended.value.exit_code == 1
 
 

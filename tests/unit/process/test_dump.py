@@ -249,9 +249,11 @@ def test_before_it_is_heard_the_signal_harms_nobody() -> None:
 
 HOLDS_THE_LOCK = """
 def waits_in_a_thread():
+    begun.set()
     event.wait()
-event = threading.Event()
+begun, event = threading.Event(), threading.Event()
 threading.Thread(target=waits_in_a_thread, daemon=True).start()
+begun.wait()
 def stuck_in_c():
     ready()
     ctypes.PyDLL(None).sleep(600)

@@ -254,7 +254,8 @@ def test_a_stop_ends_both_unless_they_have_parted(giver: Callable[..., Giver]) -
 
 
 def test_process_one_stays_and_passes_signals_on(giver: Callable[..., Giver]) -> None:
-    text = READY + "signal.signal(1, lambda *_: os._exit(9))\nchannel.recv(1)\nsay(say='hears')\n" + UNTIL_CLOSED
+    # Ready to hear before it says that it is ready.
+    text = "signal.signal(1, lambda *_: os._exit(9))\n" + READY + "channel.recv(1)\nsay(say='hears')\n" + UNTIL_CLOSED
     old = giver(text, pid=1)
     old.ask()
     old.handoff.part()  # process 1 cannot

@@ -172,7 +172,7 @@ def test_one_that_does_not_hear_term_is_killed(stage: Stage, caplog: pytest.LogC
 
 def test_what_it_started_dies_with_it(stage: Stage) -> None:
     """The child ignores TERM, so KILL must reach it though its parent is gone; the pipe says when it is."""
-    script = f"(trap '' TERM; exec sleep 60) > {stage.tell} & echo up > {stage.tell}; wait"
+    script = f"(trap '' TERM; echo up; exec sleep 60) > {stage.tell} & wait"
     stage.start(_shell(script, restart="never", stop_s=2.0))
     assert stage.hear() == "up"
     os.close(stage.tell_fd)
@@ -188,7 +188,7 @@ def test_what_it_started_dies_with_it(stage: Stage) -> None:
 
 
 def test_a_new_one_waits_for_the_rest_of_the_old(stage: Stage) -> None:
-    stage.start(_shell(f"(trap '' TERM; exec sleep 60) & echo up > {stage.tell}; wait", stop_s=5.0))
+    stage.start(_shell(f"(trap '' TERM; echo up > {stage.tell}; exec sleep 60) & wait", stop_s=5.0))
     assert stage.hear() == "up"
     os.kill(stage.services.pids["one"], signal.SIGKILL)
     stage.reap()

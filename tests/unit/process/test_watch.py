@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import select
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,11 +70,33 @@ def test_a_change_is_told_with_its_path(tmp_path: Path, monkeypatch: pytest.Monk
     watcher = Watcher(ReloadOptions(dirs=(str(tmp_path),)))
     watcher.start()
     try:
-        for turn in range(200):
-            # Written again until it is seen: a native watcher needs a moment before it watches.
-            file.write_text("x" * turn)
-            if select.select([watcher], [], [], 0.1)[0]:
-                break
+        file.write_text("changed")
+        assert select.select([watcher], [], [], 20)[0]
         assert os.path.realpath(watcher.take()[0]) == os.path.realpath(file)
     finally:
+        watcher.close()
+
+
+def test_a_change_before_the_native_watch_stands_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watchfiles = pytest.importorskip("watchfiles")
+    begin, may_stand = watchfiles.watch, threading.Event()
+
+    def late(*paths: str, **options: Any) -> Any:
+        may_stand.wait(20)
+        return begin(*paths, **options)
+
+    monkeypatch.setattr(watchfiles, "watch", late)
+    for name in ("as_it_was.py", "changed.py", "removed.py"):
+        (tmp_path / name).write_text("1")
+    watcher = Watcher(ReloadOptions(dirs=(str(tmp_path),)))
+    watcher.start()
+    try:
+        (tmp_path / "changed.py").write_text("changed")
+        (tmp_path / "removed.py").unlink()
+        (tmp_path / "new.py").write_text("1")
+        may_stand.set()
+        assert select.select([watcher], [], [], 20)[0]
+        assert watcher.take() == [str(tmp_path / name) for name in ("changed.py", "new.py", "removed.py")]
+    finally:
+        may_stand.set()
         watcher.close()

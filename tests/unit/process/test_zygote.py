@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import asyncio
 import contextlib
+import gc
 import json
 import os
 import selectors
@@ -378,6 +379,8 @@ def found(before: Surroundings) -> str:
 
 @pytest.fixture
 def before() -> Surroundings:
+    # What earlier tests have left shall not be closed meanwhile.
+    gc.collect()
     return look_around()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import gc
 import os
 import socket
 import sys
@@ -27,6 +28,8 @@ def files() -> int:
 
 @pytest.fixture(autouse=True)
 def no_descriptor_is_left() -> Iterator[None]:
+    # What earlier tests have left shall not be closed meanwhile.
+    gc.collect()
     before = files()
     yield
     assert files() == before
