@@ -2,7 +2,8 @@
 
 /page (an empty document)  /describe (the scope, as JSON)  /digest (length and SHA-256 of the body)  /sized/BYTES
 /events/TOKEN (server-sent events: three at a time, counting on from Last-Event-ID, then the stream ends)
-/watch/TOKEN (streams without end, notes when the client has gone)  /held/TOKEN (answers nothing, notes the same)
+/watch/TOKEN (streams without end, notes when the client has gone)
+/held/TOKEN (answers nothing, notes that it has begun and when the client has gone)
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ async def app(scope: Event, receive: Receive, send: Send) -> None:
         await events(rest[0], scope, send)
     elif name == "held":
         await read(receive)
+        note(f"held {rest[0]} began")
         while (await receive())["type"] != "http.disconnect":
             pass
         note(f"held {rest[0]} saw its client leave")

@@ -386,16 +386,20 @@ def test_fetch_many_at_once(page: Any) -> None:
 def test_fetch_that_is_aborted_tells_the_application(page: Any, server: Server, path: str) -> None:
     """While an answer streams, and before it has begun; what the page asks next is answered."""
     mark = server.mark()
-    script = """async ([url, isBegun]) => {
-        const aborter = new AbortController();
-        const asked = fetch(url, {signal: aborter.signal, cache: "no-store"});
-        if (isBegun) await (await asked).body.getReader().read();
-        else await new Promise((resolve) => setTimeout(resolve, 200));
-        aborter.abort();
-        await asked.catch(() => null);
+    begin = """async ([url, isBegun]) => {
+        window.aborter = new AbortController();
+        window.asked = fetch(url, {signal: window.aborter.signal, cache: "no-store"});
+        if (isBegun) await (await window.asked).body.getReader().read();
+    }"""
+    abort = """async () => {
+        window.aborter.abort();
+        await window.asked.catch(() => null);
         return await (await fetch("/hello", {cache: "no-store"})).text();
     }"""
-    assert evaluate(page, script, [f"/{path}/aborted-{path}", path == "watch"]) == "hello"
+    evaluate(page, begin, [f"/{path}/aborted-{path}", path == "watch"])
+    if path == "held":
+        server.wait_for_log("held aborted-held began", since=mark)
+    assert evaluate(page, abort) == "hello"
     server.wait_for_log(f"{path} aborted-{path} saw its client leave", since=mark)
 
 

@@ -136,7 +136,9 @@ def test_a_change_in_any_folder_is_seen(tmp_path: Path) -> None:
     (other / "two.py").write_text(text % "two")
     with side_by_side(tmp_path, "--reload", cwd=folder) as server:
         assert httpx.get(server.origin + "/two", trust_env=False).text == "two"
-        seen = len(server.log.splitlines())
+        # The first start's own line may come behind that with the address, which alone was waited for.
+        server.wait_for_log("Ready after")
+        seen = server.mark()
         (other / "two.py").write_text(text % "another")
         server.wait_for_log("reloading", since=seen)
         server.wait_for_log("Ready after", since=seen)

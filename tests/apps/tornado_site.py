@@ -409,13 +409,15 @@ class SmallSocket(EchoSocket):
 
 
 class Heartbeat(Socket):
+    """Pings as often as it is told; newer Tornados wait for a pong no longer than until the next ping."""
+
     @property
     def ping_interval(self) -> float:
-        return 0.05
+        return float(self.get_query_argument("every", "0.05"))
 
     @property
     def ping_timeout(self) -> float:
-        return 0.2
+        return 4 * self.ping_interval
 
     def on_message(self, message: str | bytes) -> None:
         """Only pongs are wanted."""

@@ -29,7 +29,7 @@ from tests.support.multiplexed import Http2Client
 from tests.support.raw import Connection
 from tests.support.server import Server
 from tests.support.sessions import ask, keeping, told, told_by, workers_by_session
-from tests.support.supervised import children_of, send, until
+from tests.support.supervised import children_of, send, until, wait_for_replacement
 from tests.support.websocket_raw import BINARY, TEXT, RawSocket, frame
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
@@ -490,7 +490,7 @@ def test_a_killed_worker_costs_only_its_own_sessions_and_what_it_was_at(tmp_path
         with Clients(server, names) as clients:
             clients.more()
             os.kill(old, signal.SIGKILL)
-            server.wait_for_log("is ready after", since=mark)
+            wait_for_replacement(server, mark)
             clients.more()
         # One request at a time for each session; and what the kernel had given to that worker is lost with it.
         own = [failure for failure in clients.failures if before[failure.partition(":")[0]] == old]
@@ -509,7 +509,7 @@ def test_scaling_moves_no_more_than_it_must(tmp_path: Path) -> None:
         with Clients(server, NAMES[:10]) as clients:
             clients.more()
             mark = send(server, signal.SIGTTIN)
-            server.wait_for_log("is ready after", since=mark)
+            wait_for_replacement(server, mark)
             clients.more()
             (fourth,) = children_of(server.pid) - set(before.values())
             grown = is_kept(server)
@@ -526,7 +526,7 @@ def test_a_cookie_survives_scaling_and_a_reload(tmp_path: Path) -> None:
     with keeping(tmp_path, "cookie", workers=2) as server:
         cookies = {found.cookie: found.pid for found in (ask(server) for _ in range(20))}
         mark = send(server, signal.SIGTTIN)
-        server.wait_for_log("is ready after", since=mark)
+        wait_for_replacement(server, mark)
         for cookie, pid in cookies.items():
             assert ask(server, "/", f"Cookie: {cookie}").pid == pid
         mark = send(server, signal.SIGHUP)
@@ -549,7 +549,7 @@ def test_a_stop_answers_what_is_on_its_way(tmp_path: Path) -> None:
         threads = [threading.Thread(target=slow, args=(name,)) for name in NAMES]
         for thread in threads:
             thread.start()
-        time.sleep(0.3)
+        until(lambda: server.log.count("SLOW") == len(NAMES), "all have begun")
         os.kill(server.pid, signal.SIGTERM)
         for thread in threads:
             thread.join(20)
@@ -564,6 +564,12 @@ def test_preloaded_workers_keep_sessions_too(tmp_path: Path) -> None:
         assert len(set(first.values())) == 4
 
 
+def heir_of(server: Server, file: Path) -> int:
+    """The program that has taken over, which says so before it writes its pid file."""
+    until(lambda: int(file.read_text()) != server.pid, "the pid file is the heir's")
+    return int(file.read_text())
+
+
 def test_the_next_program_keeps_sessions_of_its_own(tmp_path: Path) -> None:
     with keeping(tmp_path, "query:s", "--pid", "the.pid", expect_exit=None) as server:
         is_kept(server)
@@ -573,7 +579,7 @@ def test_the_next_program_keeps_sessions_of_its_own(tmp_path: Path) -> None:
             server.wait_for_log("has taken over from", since=mark)
             server.process.wait(30)
             clients.more()
-        heir = int((tmp_path / "the.pid").read_text())
+        heir = heir_of(server, tmp_path / "the.pid")
         try:
             assert not clients.failures, clients.failures
             first = workers_by_session(server, QUERY, NAMES)
@@ -589,11 +595,15 @@ def test_what_was_on_its_way_to_a_worker_is_answered_at_the_takeover(tmp_path: P
         owners = is_kept(server)
         still = max(owners.values())
         name = next(name for name, pid in owners.items() if pid == still)
-        os.kill(still, signal.SIGSTOP)
+        elsewhere = next(name for name, pid in owners.items() if pid != still)
         try:
             with contextlib.ExitStack() as stack:
-                # Some of them are accepted by others, and lie before its door from then on.
+                # All are with another before it stands still: with connections in its queue it would count as stalled
+                # after some seconds, and what lies before its door would be for others.
                 waiting = [stack.enter_context(Connection(server.address)) for _ in range(24)]
+                for connection in waiting:
+                    assert told(connection.ask("GET", QUERY.format(elsewhere))).pid == owners[elsewhere]
+                os.kill(still, signal.SIGSTOP)
                 for connection in waiting:
                     connection.request("GET", QUERY.format(name))
                 mark = send(server, signal.SIGUSR2)
@@ -604,7 +614,7 @@ def test_what_was_on_its_way_to_a_worker_is_answered_at_the_takeover(tmp_path: P
         finally:
             os.kill(still, signal.SIGCONT)
             server.process.wait(30)
-            heir = int((tmp_path / "the.pid").read_text())
+            heir = heir_of(server, tmp_path / "the.pid")
             os.kill(heir, signal.SIGTERM)
             until(lambda: not Path(f"/proc/{heir}").exists(), "the heir ends")
 

@@ -35,7 +35,9 @@ async def app(scope, receive, send):
 
 
 def write(place: Path, word: str) -> None:
-    (place / "site_dev.py").write_text(APP.format(word=word))
+    # At once: a file that is written in place is empty for a moment, and may be served so.
+    (place / "site_dev.new").write_text(APP.format(word=word))
+    os.replace(place / "site_dev.new", place / "site_dev.py")
 
 
 @pytest.fixture(params=["watchfiles", "polling"])

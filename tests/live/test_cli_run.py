@@ -238,7 +238,7 @@ def test_both_loops(place: Path, loop: str) -> None:
         pytest.importorskip("uvloop")
     with running("asgi_site:app", "--loop", loop, cwd=place) as server:
         assert httpx.get(server.origin).text == "asgi"
-        assert loop in server.log
+        server.wait_for_log(f", {loop}, pid")
 
 
 def test_check_loads_and_serves_nothing(place: Path) -> None:

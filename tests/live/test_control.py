@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from tests.support.server import Server, child_environment, command_for, running
+from tests.support.supervised import until
 
 GOOD = """
 async def app(scope, receive, send):
@@ -98,6 +99,8 @@ def served(place: Place) -> Iterator[tuple[Place, Server]]:
 def test_status_tells_what_runs(served: tuple[Place, Server]) -> None:
     place, server = served
     assert httpx.get(server.origin).text == "one"
+    # An answer is sent before it is counted.
+    until(lambda: sum(worker["served"] for worker in place.status()["workers"]) == 1, "the answer is counted")
     status = place.status()
     assert status["ok"] and status["pid"] == server.pid and status["mode"] == "running"
     assert status["listening"] == [server.origin]

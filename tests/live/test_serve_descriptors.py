@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -87,10 +88,17 @@ def test_starved_worker_waits_quietly_and_recovers(server: Server) -> None:
 
 @pytest.mark.threat("G-067", sent="more clients than descriptors", verdict="all answered")
 def test_more_clients_than_descriptors_are_all_answered(server: Server) -> None:
-    clients = [Connection(server.address) for _ in range(2 * LIMIT)]
+    while True:
+        began_s = time.monotonic()
+        clients = [Connection(server.address) for _ in range(2 * LIMIT)]
+        for client in clients:
+            client.request("GET", "/", "Connection: close")
+        # Whoever asks for nothing for 0.25 s gives way to those who wait: nobody may have been that slow.
+        if time.monotonic() - began_s < 0.2:
+            break
+        for client in clients:
+            client.close()
     answers = []
-    for client in clients:
-        client.request("GET", "/", "Connection: close")
     for client in clients:
         answers.append(client.read().status)
         client.close()

@@ -105,10 +105,10 @@ def test_threads_that_do_not_come_back_are_shown_and_the_worker_is_replaced(faul
             server.wait_for_log(f"(pid {stuck}) is to be replaced: no thread has come back")
             server.wait_for_log(f"(pid {stuck}) retires")
             assert all(b" 200 " in answer or b" 503 " in answer for answer in (one.answer() for one in waiting))
+            until(lambda: is_whole(server, 2, {stuck}), "the stuck one has ended")
             with loading(server.address, kept=2, fresh=4, pause_s=0.02) as load:
                 load.wait_for_answers(100)
             assert not load.tally.failures, load.tally.describe()
-            until(lambda: is_whole(server, 2, {stuck}), "the stuck one has ended")
     assert f"in {deed}" in server.log and "nothing has moved" not in server.log and "SIGKILL" not in server.log
 
 

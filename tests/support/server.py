@@ -22,6 +22,8 @@ READY_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 40.0
 #: As much of a log as a failure shows.
 LOG_CHARACTERS = 4000
+#: What a pipe holds.
+CHUNK_BYTES = 65536
 
 
 class ServerFailed(AssertionError):
@@ -45,9 +47,6 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-            errors="backslashreplace",
             start_new_session=True,
         )
         self._reader = threading.Thread(target=self._collect, name="server-log", daemon=True)
@@ -136,14 +135,22 @@ class Server:
 
     def _collect(self) -> None:
         assert self.process.stdout is not None
+        rest = b""
         with self.process.stdout as stream:
-            for line in stream:
+            # A record of several lines is one write: all of it is in the log at once.
+            while chunk := stream.read1(CHUNK_BYTES):
+                whole, end, rest = (rest + chunk).rpartition(b"\n")
                 with self._news:
-                    self._lines.append(line.rstrip("\n"))
+                    self._lines += map(_text_of, (whole + end).splitlines())
                     self._news.notify_all()
         with self._news:
+            self._lines += map(_text_of, rest.splitlines())
             self._ended = True
             self._news.notify_all()
+
+
+def _text_of(line: bytes) -> str:
+    return line.decode("utf-8", "backslashreplace")
 
 
 def command_for(app: str, *flags: str, app_dir: Path | None = None) -> list[str]:

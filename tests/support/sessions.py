@@ -53,6 +53,7 @@ async def app(scope, receive, send):
         print("GONE", scope["path"], flush=True)
         return
     if scope["path"].startswith("/slow"):
+        os.write(1, b"SLOW\\n")
         await asyncio.sleep(float(scope["path"][5:]))
     if scope["path"].startswith("/large/"):
         await send({"type": "http.response.start", "status": 200, "headers": fields})

@@ -21,6 +21,7 @@ from typing import Any, Self
 from tests.support.memory import resident_bytes
 from tests.support.raw import Answer, Connection
 from tests.support.server import REPOSITORY, Server, running
+from tests.support.supervised import until
 
 #: Between two requests of the bystander: 50 a second.
 _PAUSE_S = 0.02
@@ -193,9 +194,9 @@ class Stage:
 
     def wait_for_calls(self, count: int) -> None:
         """Until the application has been called so many times more."""
-        until = time.monotonic() + 20
+        end = time.monotonic() + 20
         while (count := count - len(self.calls())) > 0:
-            assert time.monotonic() < until, f"{count} calls more are awaited"
+            assert time.monotonic() < end, f"{count} calls more are awaited"
             time.sleep(0.01)
 
     def vitals(self) -> Vitals:
@@ -249,6 +250,9 @@ def staged(place: Path, site: str, *flags: str, environment: dict[str, str] | No
     known = {"NOTES": str(notes)} | (environment or {})
     logged = () if {"--access-log-file", "--no-access-log"} & set(flags) else ("--access-log-file", str(access_log))
     with running(f"tests.threats.sites.{site}:app", *flags, *logged, app_dir=REPOSITORY, environment=known) as server:
+        if logged:
+            # A thread of its own opens it, for which nobody waits.
+            until(access_log.exists, "the access log")
         with Bystander(server.address) as bystander:
             yield Stage(server, notes, bystander, site)
     for log in (server.log.encode(), access_log.read_bytes() if logged else b""):

@@ -114,7 +114,7 @@ def test_wsgi_close_that_fails(unruly_wsgi_stage: Stage) -> None:
             mark = stage.server.mark()
             answer = stage.ask("/told", "GET", f"X-Do: {tell({'body': [b'all'], 'close_raises': name})}")
             assert (answer.status, answer.body, answer.is_complete) == (200, b"all", True)
-            stage.server.wait_for_log("close()", since=mark)
+            stage.server.wait_for_log("close() of the response failed", since=mark)
     assert len([event for event in stage.events() if event["event"] == "closed"]) == len(ERRORS)
 
 

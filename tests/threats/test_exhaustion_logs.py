@@ -147,6 +147,7 @@ def test_bad_requests_make_few_lines(tmp_path: Path, bad: bytes) -> None:
                 connection.send(bad)
                 assert 400 <= connection.read().status < 500
         most = 2 + time.monotonic() - began
+        stage.server.wait_for_log("refused", since=mark)
         lines = [line for line in stage.server.log_since(mark).splitlines() if "refused" in line]
         assert 1 <= len(lines) <= most
         for line in lines:

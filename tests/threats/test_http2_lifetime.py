@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from tests.threats.stage import Stage, staged
 from tests.unit.wire.corpus import http2_blocks, http2_frames, http2_heads
 from tests.unit.wire.corpus.http2_case import CANARY, NO_ERROR, PROTOCOL, REFUSED, Case, to
 from tests.unit.wire.websocket_driver import PING, TEXT, frame, server_frames
+
+#: From the server's first GOAWAY to the second, if the client says nothing (``serve/http2/ending.py``).
+_FAREWELL_S = 0.5
 
 
 @pytest.mark.threat(
@@ -94,19 +98,23 @@ def test_a_stop_while_streams_are_open(tmp_path: Path) -> None:
         other = settled(stage)
         other.send(headers(1, to(b"/body")))
         other.answered(1)
+        stopped = time.monotonic()
         stage.server.process.terminate()
-        streams.until(lambda: len(streams.peer.goaways) == 1)
-        # This one crossed the first word, and is served.
+        streams.until(lambda: len(streams.peer.goaways) >= 1)
+        # This one crossed the first word, and is served ...
         streams.send(headers(3, to(b"/crossed")))
         streams.answered(3)
+        # ... unless we were held up so long that the second was said first.
+        is_late = streams.peer.resets.get(3) == REFUSED
+        assert not is_late or time.monotonic() - stopped > _FAREWELL_S
         streams.send(ping(b"torana?!", flags=1))
         streams.until(lambda: len(streams.peer.goaways) == 2)
-        assert streams.peer.goaways == [(2**31 - 1, NO_ERROR), (3, NO_ERROR)]
+        assert streams.peer.goaways == [(2**31 - 1, NO_ERROR), (1 if is_late else 3, NO_ERROR)]
         for number in range(5, 25, 2):
             streams.send(headers(number, to(b"/late")))
         streams.answered(*range(5, 25, 2))
         assert {streams.peer.resets[number] for number in range(5, 25, 2)} == {REFUSED}
-        assert streams.status(3) == 200
+        assert streams.status(3) == (0 if is_late else 200)
         with other:
             other.to_the_end()
             assert [code for _, code in other.peer.goaways] == [NO_ERROR, NO_ERROR]

@@ -168,6 +168,7 @@ def test_access_log_names_who_is_believed(believing: Listening) -> None:
 def test_access_log_names_the_stranger(unbelieving: Listening) -> None:
     line = _logged(unbelieving, "/logged-there")
     assert '"127.0.0.1"' in line and "1.2.3.4" not in line
+    unbelieving.stage.server.wait_for_log("untrusted peer 127.0.0.1")
     told = [line for line in unbelieving.stage.server.log.splitlines() if "untrusted peer 127.0.0.1" in line]
     assert len(told) == 1
 

@@ -250,7 +250,8 @@ def said(path: str, message: bytes) -> dict[str, Any]:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(20)
         received = b""
-        with contextlib.suppress(ConnectionError):
+        # BlockingIOError: the queue of those who wait to be accepted is full.
+        with contextlib.suppress(ConnectionError, BlockingIOError):
             sock.connect(path)
             with contextlib.suppress(ConnectionError):
                 sock.sendall(message)

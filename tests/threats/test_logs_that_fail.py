@@ -85,6 +85,7 @@ def test_rotation_loses_nothing(tmp_path: Path) -> None:
     with running("tests.threats.sites.asgi_site:app", *flags, app_dir=REPOSITORY, environment=known) as server:
         with Bystander(server.address) as bystander:
             bystander.begin()
+            until(log.exists, "a log")
             for turn in range(10):
                 count = len(bystander.latencies_s)
                 until(lambda count=count: len(bystander.latencies_s) > count + 3, "answers")  # type: ignore[misc]

@@ -16,7 +16,7 @@ from tests.unit.wire.corpus.http2_case import to
 _CLIENTS = 4
 _DRIPPING_S = 15.0
 _FLAGS = (
-    "--timeout-body", "0.4", "--timeout-body-grace", "0.5", "--min-body-rate", "500", "--timeout-linger", "0.1",
+    "--timeout-body", "1", "--timeout-body-grace", "0.5", "--min-body-rate", "500", "--timeout-linger", "0.1",
 )  # fmt: skip
 _LENGTH = b"POST /stalled HTTP/1.1\r\nHost: t\r\nContent-Length: 1000000\r\n\r\n"
 _CHUNKED = b"POST /stalled HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -135,8 +135,9 @@ def test_threads_do_not_wait_for_bodies(wsgi_stage: Stage) -> None:
 )
 def test_a_slow_but_steady_body_arrives(slow_stages: dict[str, Stage], kind: str) -> None:
     with slow_stages[kind].connect() as connection:
-        connection.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 4000\r\n\r\n")
-        for _ in range(40):
+        # A first piece that earns two seconds at the least rate: it is the second between two pieces that has to do.
+        connection.send(b"POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 9000\r\n\r\n" + b"x" * 1000)
+        for _ in range(80):
             connection.send(b"x" * 100)
             time.sleep(0.03)
-        assert connection.read().body == b"POST / 4000"
+        assert connection.read().body == b"POST / 9000"

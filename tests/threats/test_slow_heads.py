@@ -34,9 +34,10 @@ _SLOW: dict[str, tuple[bytes, bytes, int | None]] = {
 
 @pytest.fixture(scope="module")
 def slow_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    # Enough for the bystander, and for those that shall begin a head in time, to wait for the processor.
     flags = (
-        "--timeout-first-byte", "0.4", "--timeout-head", "0.5", "--timeout-head-max", "0.6",
-        "--timeout-keep-alive", "0.4", "--timeout-linger", "0.1",
+        "--timeout-first-byte", "1.5", "--timeout-head", "0.5", "--timeout-head-max", "0.6",
+        "--timeout-keep-alive", "1.5", "--timeout-linger", "0.1",
     )  # fmt: skip
     with staged(tmp_path_factory.mktemp("slow"), "asgi_site", *flags) as stage:
         yield stage

@@ -19,6 +19,8 @@ _PAUSE_S = 0.12
 _SHARE = 10
 #: How long files must be quiet before a change counts: editors write in several steps.
 _QUIET_S = 0.03
+#: A native watch says after this time, if nothing changes, that it stands.
+_STANDS_MS = 100
 
 Snapshot = dict[str, tuple[int, int, int]]
 
@@ -34,7 +36,7 @@ class Watcher:
         self._lock = threading.Lock()
         self._changed: set[str] = set()
         self._stopping = threading.Event()
-        self._before = {} if _has_watchfiles() else self.look()
+        self._before: Snapshot = {}
         self._thread = threading.Thread(target=self._run, name="torana-watch", daemon=True)
 
     @property
@@ -43,7 +45,10 @@ class Watcher:
         return "watchfiles" if _has_watchfiles() else "polling"
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Begin to watch: what changes from now on is told."""
+        # Not in the thread: what is imported from now on may change before that has looked. Nor earlier: the child that
+        # imports it starts up meanwhile.
+        self._before = self.look()
         self._thread.start()
 
     def fileno(self) -> int:
@@ -80,14 +85,24 @@ class Watcher:
     def _watch(self) -> None:
         from watchfiles import watch
 
+        # Once it stands it tells what changes; what changed before is found by looking. The first word from it, wanted
+        # or not, says that it stands.
+        stands = False
+
         def is_wanted(_: object, path: str) -> bool:
-            return self.is_watched(path)
+            return not stands or self.is_watched(path)
 
         for changes in watch(
             *self._dirs, watch_filter=is_wanted, debounce=400, step=int(_QUIET_S * 1000),
-            stop_event=self._stopping, rust_timeout=500, raise_interrupt=False, ignore_permission_denied=True,
+            stop_event=self._stopping, rust_timeout=_STANDS_MS, yield_on_timeout=True, raise_interrupt=False,
+            ignore_permission_denied=True,
         ):  # fmt: skip
-            self._tell(path for _, path in changes)
+            changed = {path for _, path in changes if self.is_watched(path)}
+            if not stands:
+                stands = True
+                changed |= self._changed_by(self.look())
+            if changed:
+                self._tell(changed)
 
     def _poll(self) -> None:
         took_s = 0.0
@@ -95,12 +110,17 @@ class Watcher:
             began = time.monotonic()
             now = self.look()
             took_s = time.monotonic() - began
-            if now == self._before:
-                continue
-            while not self._stopping.wait(_QUIET_S) and (later := self.look()) != now:
-                now = later
-            self._tell(path for path, _ in set(now.items()) ^ set(self._before.items()))
-            self._before = now
+            if changed := self._changed_by(now):
+                self._tell(changed)
+
+    def _changed_by(self, now: Snapshot) -> set[str]:
+        """What changed since the look before; if anything, as soon as the files are quiet."""
+        if now == self._before:
+            return set()
+        while not self._stopping.wait(_QUIET_S) and (later := self.look()) != now:
+            now = later
+        before, self._before = self._before, now
+        return {path for path, _ in set(now.items()) ^ set(before.items())}
 
     def look(self) -> Snapshot:
         """All watched files with what changes when they do: (modified, size, inode)."""
