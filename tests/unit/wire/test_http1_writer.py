@@ -9,6 +9,7 @@ from tests.unit.wire.corpus.case import get, post
 from tests.unit.wire.http1_driver import LIMITS
 from torana.wire.http1.connection import Http1Connection
 from torana.wire.http1.states import LegalityError
+from torana.wire.http1.writer import field_lines
 
 DATE = b"date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 SERVER = b"server: torana\r\n"
@@ -35,6 +36,34 @@ def test_what_the_fields_hold_is_not_added_again() -> None:
     fields = [(b"Date", b"now"), (b"SERVER", b"x"), (b"Content-Length", b"5")]
     message = asked().send_head(200, b"Fine", fields, 5, b"hello", True, DATE, SERVER + b"x-a: b\r\n")
     assert message == b"HTTP/1.1 200 Fine\r\nDate: now\r\nSERVER: x\r\nContent-Length: 5\r\nx-a: b\r\n\r\nhello"
+
+
+@pytest.mark.parametrize("request_head", [get(b"Host: t"), OLD, OLD_KEPT], ids=["1.1", "1.0", "1.0 kept"])
+@pytest.mark.parametrize("length", [-2, -1, 0, 5])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [],
+        [(b"Content-Type", b"text/plain"), (b"X-A", b"1")],
+        [(b"Date", b"now"), (b"SERVER", b"x"), (b"Content-Length", b"5")],
+        [(b"Connection", b"close"), (b"x-default", b"own")],
+    ],
+    ids=["none", "plain", "those that are added", "connection"],
+)
+def test_fields_that_are_lines_already_make_the_same_head(
+    request_head: bytes, length: int, fields: list[tuple[bytes, bytes]]
+) -> None:
+    ready, defaults = field_lines(fields), SERVER + b"x-default: ours\r\n"
+    body = b"hello" if length in (-1, 5) else b""
+    for status, reason in [(200, None), (404, b"Lost")]:
+        fresh = asked(request_head).send_head(status, reason, fields, length, body, True, DATE, defaults)
+        assert asked(request_head).send_head(status, reason, fields, length, body, True, DATE, defaults, ready) == fresh
+
+
+def test_lines_cannot_choose_the_coding() -> None:
+    fields = [(b"Transfer-Encoding", b"chunked")]
+    with pytest.raises(ValueError):
+        asked().send_head(200, None, fields, -1, b"", True, b"", b"", field_lines(fields))
 
 
 def test_default_lines_follow_the_argument() -> None:
@@ -149,7 +178,7 @@ BAD_VALUES = [b"a" + bytes([value]) + b"b" for value in [*range(0x20), 0x7F] if 
 BAD_NAMES = [b"", b"a b", b"a:", b"a\r\nb", b"a\n", b"\x00", b"\xe4", b"a\x7f", b"(", b" a", b"a\t"]
 
 
-@pytest.mark.parametrize("writer", ["head", "interim", "trailers"])
+@pytest.mark.parametrize("writer", ["head", "lines", "interim", "trailers"])
 def test_nothing_that_could_split_leaves_any_writer(writer: str) -> None:
     """Every entry point, every bad byte: refused, with the name but not the value in the message, nothing written."""
     bad = [(b"x-name", value) for value in BAD_VALUES] + [(name, b"v") for name in BAD_NAMES]
@@ -158,6 +187,8 @@ def test_nothing_that_could_split_leaves_any_writer(writer: str) -> None:
         with pytest.raises(ValueError) as caught:
             if writer == "head":
                 connection.send_head(200, None, [(b"ok", b"1"), field], 0, b"", True, b"", b"")
+            elif writer == "lines":
+                field_lines([(b"ok", b"1"), field])
             elif writer == "interim":
                 connection.send_informational(103, [field])
             else:
