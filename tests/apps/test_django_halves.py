@@ -93,12 +93,12 @@ def test_threads_keep_their_connections(tmp_path: Path) -> None:
     assert server.log.count("note: lifespan shutdown") == 1
 
 
-def test_without_the_division_they_do_not(tmp_path: Path) -> None:
-    """What it is for: under ASGI each request has a thread of its own, and leaves a connection behind."""
+def test_without_the_division_they_live_on_too(tmp_path: Path) -> None:
+    """A request may come before the thread of the last one is free, and get another; not each does."""
     with running("halves.asgi:application", app_dir=HERE, environment=environment(tmp_path)) as server:
         told = [ask(server) for _ in range(20)]
     assert {each["interface"] for each in told} == {"asgi"}
-    assert told[-1]["opened"] > 4
+    assert told[-1]["opened"] < len(told) / 2
 
 
 def test_websockets_and_chosen_paths_are_on_the_loop(tmp_path: Path) -> None:

@@ -34,21 +34,28 @@ def get(server: Server, path: str) -> Any:
     return answer.json()
 
 
-def test_a_request_is_given_the_thread_of_the_last_and_nothing_that_it_left(server: Server) -> None:
-    answers = [get(server, "where") for _ in range(5)]
-    assert len({answer["thread"] for answer in answers}) == 1
+def comes_back(server: Server, thread: int) -> None:
+    """An answer leaves before its thread is free: the next request may come too early for it."""
+    until(lambda: get(server, "where")["thread"] == thread, "the thread is borrowed again")
+
+
+def test_a_request_is_given_the_thread_of_an_earlier_one_and_nothing_that_it_left(server: Server) -> None:
+    answers = [get(server, "where") for _ in range(20)]
+    assert len({answer["thread"] for answer in answers}) < 10
     assert {answer["before"] for answer in answers} == {""}
 
 
 def test_all_that_a_request_calls_is_in_its_one_thread(server: Server) -> None:
-    thread = get(server, "where")["thread"]
-    assert get(server, "several")["threads"] == [thread] * 4
+    for _ in range(5):
+        assert len(set(get(server, "several")["threads"])) == 1
 
 
 def test_a_view_that_fails_gives_its_thread_back(server: Server) -> None:
-    thread = get(server, "where")["thread"]
-    assert httpx.get(f"{server.origin}/fails").status_code == 500
-    assert get(server, "where")["thread"] == thread
+    with httpx.Client(base_url=server.origin) as client:
+        answer = client.get("/fails")
+    assert answer.status_code == 500
+    line = server.wait_for_log("LookupError: ")
+    comes_back(server, int(line.rpartition(": ")[2]))
 
 
 def test_requests_at_once_have_threads_of_their_own(server: Server) -> None:
@@ -59,7 +66,7 @@ def test_requests_at_once_have_threads_of_their_own(server: Server) -> None:
         get(server, "let-go")
         threads = {answer.result()["thread"] for answer in answers}
     assert len(threads) == 4 and fifth not in threads
-    assert get(server, "where")["thread"] in {*threads, fifth}
+    until(lambda: get(server, "where")["thread"] in {*threads, fifth}, "one of them is borrowed again")
 
 
 def test_nobody_waits_behind_a_view_whose_client_has_gone(server: Server) -> None:
@@ -80,8 +87,9 @@ def test_a_task_that_outlives_its_request_has_a_thread_of_its_own(server: Server
     get(server, "leaves-a-task")
     line = server.wait_for_log("behind ")
     found = re.search(r"behind (\d+)", line)
+    # asgiref makes it: who may be in one of those that are kept is not known to it.
     assert found is not None and int(found[1]) != thread
-    assert get(server, "where")["thread"] == thread
+    comes_back(server, thread)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")

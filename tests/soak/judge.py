@@ -17,6 +17,8 @@ Span = tuple[float, float]
 
 #: Each WSGI thread has one of these.
 CLASSES_OF_THREADS = ("torana.gateway.threads._Worker", "torana.gateway.jobs.Place", "torana.base.burst.Burst")
+#: Headers that come again have one of these, for all; a few hundred at most.
+CLASSES_OF_MEMORIES = ("torana.exchange.response.KnownHead", "torana.wire.http1.writer.FieldLines")
 #: Modules whose classes stand for connections, requests and what waits for them.
 MODULES_OF_REQUESTS = ("torana.", "asyncio", "_asyncio.", "uvloop.", "socket.", "ssl.", "_ssl.", "tempfile.")
 
@@ -199,7 +201,7 @@ def _classes(classes: dict[str, list[dict[str, int]]]) -> Iterable[Verdict]:
 
 
 def _is_of_requests(name: str) -> bool:
-    return name.startswith(MODULES_OF_REQUESTS) and name not in CLASSES_OF_THREADS
+    return name.startswith(MODULES_OF_REQUESTS) and name not in CLASSES_OF_THREADS + CLASSES_OF_MEMORIES
 
 
 def _rests(times: list[float], values: list[float], spans: dict[str, Span]) -> tuple[float, float] | None:

@@ -154,7 +154,8 @@ def without_ignored(log: str) -> str:
     tells so, and the worker ends when it has loaded. Lines of others may stand between those of a traceback.
     """
     lines = [line for line in log.splitlines(keepends=True) if not re.match(r"\d{4}-\d\d-\d\d ", line)]
-    return re.sub(r"Exception ignored in.*\nTraceback.*\n(  .*\n)*KeyboardInterrupt.*(\n|$)", "", "".join(lines))
+    # "Exception ignored in", or from Python 3.14 on "Exception ignored while calling weakref callback".
+    return re.sub(r"Exception ignored.*\nTraceback.*\n(  .*\n)*KeyboardInterrupt.*(\n|$)", "", "".join(lines))
 
 
 def is_there(pid: int) -> bool:
