@@ -77,6 +77,24 @@ def test_those_that_wait_for_long_end_and_not_the_others() -> None:
     asyncio.run(main())
 
 
+def test_another_loop_ends_those_that_the_last_one_left() -> None:
+    threads = Threads(idle_s=0.05)
+
+    async def leaves_two() -> None:
+        borrowed = [threads.borrow(), threads.borrow()]
+        for each in borrowed:
+            threads.give_back(each)
+
+    async def waits() -> None:
+        threads.give_back(threads.borrow())
+        while len(threads):
+            await asyncio.sleep(0.01)
+
+    asyncio.run(leaves_two())
+    assert len(threads) == 2
+    asyncio.run(asyncio.wait_for(waits(), WAIT_S))
+
+
 def test_a_handler_that_is_not_loaded_or_not_as_we_know_it_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, django_threads._HANDLER, raising=False)
     assert keep_threads() is None

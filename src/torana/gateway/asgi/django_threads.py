@@ -56,7 +56,8 @@ class Threads:
         self._most_idle = most_idle
         self._idle_s = idle_s
         self._idle: deque[OneThread] = deque()
-        self._is_awaited = False
+        #: Where their end is awaited.
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __len__(self) -> int:
         return len(self._idle)
@@ -75,19 +76,20 @@ class Threads:
             return
         thread.idle_since = time.monotonic()
         self._idle.append(thread)
-        if not self._is_awaited:
-            self._is_awaited = True
-            asyncio.get_running_loop().call_later(self._idle_s, self._let_go)
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            # Of several servers of one program one may have ended, and its loop with it.
+            self._loop = loop
+            loop.call_later(self._idle_s, self._let_go)
 
     def _let_go(self) -> None:
         """End those that have waited long enough."""
-        loop = asyncio.get_running_loop()
         now = time.monotonic()
         while self._idle and now - self._idle[0].idle_since >= self._idle_s:
             self._idle.popleft().shutdown(wait=False)
-        self._is_awaited = bool(self._idle)
-        if self._idle:
-            loop.call_later(max(0.0, self._idle[0].idle_since + self._idle_s - now), self._let_go)
+        self._loop = asyncio.get_running_loop() if self._idle else None
+        if self._loop is not None:
+            self._loop.call_later(max(0.0, self._idle[0].idle_since + self._idle_s - now), self._let_go)
 
 
 def keep_threads() -> Threads | None:

@@ -181,8 +181,8 @@ class Http1Connection:
         ``reason`` None: the standard phrase. ``length``: bytes of body in all; -1 unknown; -2 the message has no body
         (the framing fields are then the caller's). ``data``: bytes-like, may be empty. ``date_line`` and the lines of
         ``default_lines`` are added where ``fields`` lack their name. ``ready``: ``fields`` by ``field_lines``, if these
-        were made before. Raises ``ValueError`` for what could split the
-        response, ``LegalityError`` for a second head; nothing is written then.
+        were made before. Raises ``ValueError`` for what could split the response, ``LegalityError`` for a second head;
+        nothing is written then.
         """
         if self.needs_continue and status >= 200:
             # The client may send the body, or not: what follows could not be told from it (RFC 9110 section 10.1.1).

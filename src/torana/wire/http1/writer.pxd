@@ -62,7 +62,7 @@ cdef class ResponseWriter:
 
     cdef int reset(self) except -1
 
-    @cython.locals(parts=list, lines=list, first=bytes, found=cython.int, framing=cython.int, size=Py_ssize_t)
+    @cython.locals(parts=list, lines=list, first=bytes, found=cython.int, framing=cython.int)
     cdef bytes head(self, int status, bytes reason, list fields, long long length, object data, bint is_end,
                     bytes date_line, bytes default_lines, int minor, bint keep_alive, FieldLines ready)
     cdef bytes begin_data(self, Py_ssize_t size)
@@ -76,6 +76,9 @@ cdef int check_fields(list fields) except -1
 cpdef FieldLines field_lines(list fields)
 @cython.locals(name=bytes, value=bytes)
 cdef int add_lines(list parts, list fields) except -1
+
+@cython.locals(size=Py_ssize_t)
+cdef int add_data(list parts, int framing, object data, bint is_end) except -1
 
 @cython.locals(known=bytes, line=bytes, name=bytes, has_name=bint, size=Py_ssize_t)
 cdef int add_defaults(list parts, list fields, bytes default_lines, int found) except -1

@@ -107,16 +107,7 @@ class ResponseWriter:
         if framing == NO_BODY:
             is_end = True
         else:
-            size = len(data)
-            if framing == CHUNKED:
-                if size:
-                    parts.append(b"%x\r\n" % size)
-                    parts.append(data)
-                    parts.append(b"\r\n0\r\n\r\n" if is_end else b"\r\n")
-                elif is_end:
-                    parts.append(b"0\r\n\r\n")
-            elif size:
-                parts.append(data)
+            add_data(parts, framing, data, is_end)
         self.framing = framing
         self.state = WRITTEN if is_end else STARTED
         if ready is not None:
@@ -209,6 +200,21 @@ def add_lines(parts: list[Any], fields: Fields) -> int:
         parts.append(b": ")
         parts.append(value)
         parts.append(b"\r\n")
+    return 0
+
+
+def add_data(parts: list[Any], framing: int, data: Any, is_end: bool) -> int:
+    """Append the first data of a body."""
+    size = len(data)
+    if framing == CHUNKED:
+        if size:
+            parts.append(b"%x\r\n" % size)
+            parts.append(data)
+            parts.append(b"\r\n0\r\n\r\n" if is_end else b"\r\n")
+        elif is_end:
+            parts.append(b"0\r\n\r\n")
+    elif size:
+        parts.append(data)
     return 0
 
 
