@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+import socket
+import struct
+import sys
+import threading
 from typing import Any
 
 import pytest
 
-from tests.support.inprocess import GET, in_loop, serving
+from tests.support.inprocess import GET, Client, in_loop, serving
 
 #: Around the sizes at which a piece is copied, gathered, or split.
 SIZES = (0, 1, 100, 8_191, 8_192, 8_193, 20_000, 65_535, 65_536, 65_537, 131_071, 131_072, 200_001)
@@ -74,3 +79,69 @@ async def test_one_piece(size: int) -> None:
         for _ in range(3):
             answer = await client.ask(GET)
             assert (answer.framing, answer.body == body) == ("length", True)
+
+
+def streaming(interface: str, piece: bytes, count: int, may_go_on: threading.Event) -> Any:
+    """An application that gives ``count`` pieces in quick succession, and ends when it may."""
+
+    async def asgi(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(count):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        assert await asyncio.to_thread(may_go_on.wait, 20)
+        await send({"type": "http.response.body"})
+
+    def wsgi(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        for _ in range(count):
+            yield piece
+        assert may_go_on.wait(20)
+
+    return asgi if interface == "asgi3" else wsgi
+
+
+@pytest.mark.parametrize("interface", ["asgi3", "wsgi"])
+@pytest.mark.parametrize("size", [8_192, 65_535, 65_536, 70_000, 200_001])
+@in_loop
+async def test_all_that_was_given_is_there_while_the_application_pauses(interface: str, size: int) -> None:
+    piece = random.Random(size).randbytes(size)
+    may_go_on = threading.Event()
+    async with serving(streaming(interface, piece, 5, may_go_on), interface) as server:
+        async with await server.connect() as client:
+            await client.send(GET)
+            await client.read_head()
+            for _ in range(5):
+                # With the line before it and the one behind it.
+                chunk = b"%x\r\n%b\r\n" % (size, piece)
+                assert await client.read_exactly(len(chunk)) == chunk
+            may_go_on.set()
+            assert await client.read_exactly(5) == b"0\r\n\r\n"
+
+
+def segments(client: Client) -> int:
+    """Segments with data that the client's socket has received (``tcpi_data_segs_in`` of Linux)."""
+    info = client.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160)
+    number: int = struct.unpack_from("=I", info, 152)[0]
+    return number
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux is told that more follows")
+@pytest.mark.parametrize("interface", ["asgi3", "wsgi"])
+@in_loop
+async def test_large_pieces_in_quick_succession_fill_their_segments(interface: str) -> None:
+    may_go_on = threading.Event()
+    may_go_on.set()
+    # With its lines each is a little larger than a segment of the loopback device: alone it takes two.
+    count = 12
+    async with (
+        serving(streaming(interface, bytes(65_536), count, may_go_on), interface) as server,
+        await server.connect() as client,
+    ):
+        # Not every time: the client may acknowledge at once, and on a busy machine they may not be that quick.
+        for _ in range(100):
+            before = segments(client)
+            assert len((await client.ask(GET)).body) == 65_536 * count
+            if segments(client) - before < 2 * count - 4:
+                break
+        else:
+            pytest.fail("each piece was sent by itself, a hundred times")

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from typing import Any
 
+from torana.net.clock import now_s
 from torana.net.poller import WRITE, Poller, Watched
 
 try:
@@ -23,8 +24,14 @@ except ImportError:
     from torana.base import uncompiled as cython
 
 _WOULD_BLOCK = (BlockingIOError, InterruptedError)
+#: Tells the kernel that more follows at once (Linux).
+_MORE: int = getattr(socket, "MSG_MORE", 0)
 #: From this size on data is not copied next to its head: one system call gathers both.
 _GATHER_BYTES = 8 * 1024
+#: Larger than any segment: of such a piece something always leaves, and with the acknowledgement all of it.
+_MANY_BYTES = 64 * 1024
+#: A large piece that comes this soon after another will not be the last.
+_PACE_S = 0.0005
 #: Most that one connection keeps back for a burst; copied when a second piece joins the first.
 _KEPT_BYTES = 16 * 1024
 #: Where it cannot gather (TLS), pieces below this size are joined rather than handed over one by one.
@@ -77,6 +84,8 @@ class Outlet(Watched):
         self._gathers = True
         #: Files among what waits.
         self._files = 0
+        #: When a large piece was sent last that was not the end.
+        self._last_large = 0.0
         # Pace: bytes the kernel took since something waits, when the peer last took some, and how the kernel's
         # buffer stood at the first look and at the last one.
         self._accepted = 0
@@ -126,7 +135,7 @@ class Outlet(Watched):
         size = len(data)
         sent = 0
         if not self._queue:
-            sent = self.send_some(data, 0)
+            sent = self.send_some(data, 0, False)
             if sent == size:
                 return
             if sent < 0:
@@ -138,8 +147,12 @@ class Outlet(Watched):
             data = bytes(memoryview(data)[sent:])
         self._enqueue(data, size - sent)
 
-    def write_framed(self, head: bytes, data: Any, tail: bytes) -> None:
-        """Send three parts in a row, without copying a large middle one more often than needed."""
+    def write_framed(self, head: bytes, data: Any, tail: bytes, is_more: bool) -> None:
+        """Send three parts in a row, without copying a large middle one more often than needed.
+
+        ``is_more``: this is not the end of the message. Of a large piece in quick succession the kernel may then keep
+        what does not fill a segment, for the next piece to complete it, until the peer acknowledges the rest of it.
+        """
         if self._kept is not None:
             self.leave()
         if self.is_closed or self._is_lost:
@@ -152,10 +165,17 @@ class Outlet(Watched):
         elif size < _GATHER_BYTES or not self._gathers:
             self.write(b"".join((head, data, tail)))
         else:
-            self._write_gathered(head, data, tail)
+            self._write_gathered(head, data, tail, is_more and size >= _MANY_BYTES and self._is_quick())
 
-    def _write_gathered(self, head: bytes, data: Any, tail: bytes) -> None:
-        sent = self._gather(head, data, tail)
+    def _is_quick(self) -> bool:
+        """Whether the large piece before this one left a moment ago."""
+        now = now_s()
+        is_quick = now - self._last_large < _PACE_S
+        self._last_large = now
+        return is_quick
+
+    def _write_gathered(self, head: bytes, data: Any, tail: bytes, is_more: bool) -> None:
+        sent = self._gather(head, data, tail, is_more)
         if sent < 0:
             return
         for part in (head, data, tail):
@@ -199,7 +219,7 @@ class Outlet(Watched):
                 self._files -= 1
             else:
                 size = len(piece) - self._offset
-                sent = self.send_some(piece, self._offset)
+                sent = self.send_some(piece, self._offset, len(queue) > 1)
                 if sent < 0:
                     return
                 self._note_progress(sent)
@@ -289,11 +309,14 @@ class Outlet(Watched):
         """What a borrower who reads and writes by himself calls ``recv`` and ``send`` of; for TLS not the socket."""
         return self.sock
 
-    def send_some(self, data: Any, offset: int) -> int:
-        """Bytes taken by the socket, 0 when it is full, -1 when the connection is lost."""
+    def send_some(self, data: Any, offset: int, is_more: bool) -> int:
+        """Bytes taken by the socket, 0 when it is full, -1 when the connection is lost.
+
+        ``is_more``: the caller sends more at once, unless the socket is full.
+        """
         if cython.compiled:
             if type(data) is bytes:
-                sent: int = _send(self.fd, data, offset)
+                sent: int = _send(self.fd, data, offset, is_more)
                 if sent >= 0:
                     return sent
                 if _would_block():
@@ -301,17 +324,17 @@ class Outlet(Watched):
                 self.lose_soon()
                 return -1
         try:
-            return self.sock.send(memoryview(data)[offset:] if offset else data)
+            return self.sock.send(memoryview(data)[offset:] if offset else data, _MORE if is_more else 0)
         except _WOULD_BLOCK:
             return 0
         except OSError:
             self.lose_soon()
             return -1
 
-    def _gather(self, head: bytes, data: Any, tail: bytes) -> int:
+    def _gather(self, head: bytes, data: Any, tail: bytes, is_more: bool) -> int:
         """Like ``send_some`` for three pieces at once; only on a plain socket."""
         if cython.compiled and type(data) is bytes:
-            sent: int = _send3(self.fd, head, data, tail)
+            sent: int = _send3(self.fd, head, data, tail, is_more)
             if sent >= 0:
                 return sent
             if _would_block():
@@ -319,7 +342,7 @@ class Outlet(Watched):
             self.lose_soon()
             return -1
         try:
-            return self.sock.sendmsg((head, data, tail))
+            return self.sock.sendmsg((head, data, tail), (), _MORE if is_more else 0)
         except _WOULD_BLOCK:
             return 0
         except OSError:

@@ -173,7 +173,7 @@ class TlsTransport(Transport):
         if self._flight:
             self._flight += data
             return
-        sent = self.send_some(data, 0) if data else 0
+        sent = self.send_some(data, 0, False) if data else 0
         if 0 <= sent < len(data):
             self._flight = data[sent:]
             self._set_interest(READ | WRITE | PEER_CLOSED)
@@ -212,7 +212,7 @@ class TlsTransport(Transport):
             plain = seal.opened(sealed)
         except (OSError, ValueError) as error:
             if seal.has_word():
-                self.send_some(seal.word(), 0)
+                self.send_some(seal.word(), 0, False)
             if isinstance(error, Wasteful):
                 self.failure = Wasteful.reason
             self._is_raw = True
@@ -291,7 +291,7 @@ class TlsTransport(Transport):
                 return False
             piece.offset += len(chunk)
             piece.count -= len(chunk)
-            sent = self.send_some(sealed, 0)
+            sent = self.send_some(sealed, 0, False)
             if sent < 0:
                 return False
             self._note_progress(sent)

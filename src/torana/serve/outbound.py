@@ -51,7 +51,7 @@ class Outbound(Ending):
                 transport.write(head)
         else:
             head = wire.send_head(status, reason, fields, length, b"", False, date_line, site.default_lines, ready)
-            transport.write_framed(head + wire.begin_data(size, is_end), data, wire.end_data(is_end))
+            transport.write_framed(head + wire.begin_data(size, is_end), data, wire.end_data(is_end), not is_end)
         if is_end:
             self._answered()
         elif transport.waiting:
@@ -61,7 +61,7 @@ class Outbound(Ending):
         wire, transport = self.wire, self.transport
         size = len(data)
         if size:
-            transport.write_framed(wire.begin_data(size, is_end), data, wire.end_data(is_end))
+            transport.write_framed(wire.begin_data(size, is_end), data, wire.end_data(is_end), not is_end)
         elif is_end:
             end = wire.finish()
             if end:

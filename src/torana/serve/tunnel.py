@@ -181,7 +181,7 @@ class Tunnel(Carrier):
 
     def write(self, head: bytes, data: Any) -> None:
         transport = self.transport
-        transport.write_framed(head, data, b"")
+        transport.write_framed(head, data, b"", False)
         if transport.waiting:
             self._arm()
 
