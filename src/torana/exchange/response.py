@@ -30,6 +30,7 @@ from torana.exchange.states import (
     TRAILERS,
     after,
 )
+from torana.wire.events import HTTP_1_0
 
 try:
     import cython
@@ -111,7 +112,7 @@ class Response:
         self.witness: Witness | None = None
         #: What is asked for is the head alone.
         self.is_head: bool = request.head.method == "HEAD"
-        self._keeps_trailers = request.head.takes_trailers and request.head.version != "1.0"
+        self._keeps_trailers = request.head.takes_trailers and request.head.version != HTTP_1_0
         #: Length of the body as the application has declared it; -1 when it has not.
         self.declared = -1
         self._wants_trailers = False

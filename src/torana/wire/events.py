@@ -13,6 +13,11 @@ except ImportError:
 
 Fields = list[tuple[bytes, bytes]]
 
+#: The versions of HTTP, as heads have them: to compare these very objects takes no look at their characters.
+HTTP_1_0 = "1.0"
+HTTP_1_1 = "1.1"
+HTTP_2 = "2"
+
 
 @cython.freelist(64)
 @cython.cclass
@@ -32,8 +37,8 @@ class RequestHead:
         #: Header fields in received order, names lower-cased, values without surrounding whitespace.
         #: ``host`` already holds the authority of an absolute-form target (RFC 9112 section 3.2.2).
         self.fields: Fields = []
-        #: "1.0", "1.1" or "2".
-        self.version: str = "1.1"
+        #: ``HTTP_1_0``, ``HTTP_1_1`` or ``HTTP_2``.
+        self.version: str = HTTP_1_1
         #: Declared body length; 0 when there is no body, -1 when only the end of the body tells.
         self.content_length: int = 0
         #: The client waits for 100 (Continue) before it sends the body.

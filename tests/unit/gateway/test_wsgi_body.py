@@ -60,18 +60,32 @@ def test_every_way_to_read(memory_bytes, step):
         stream.close()
 
 
-def test_no_body_reads_as_empty_and_is_not_shared():
+def test_what_an_application_does_to_no_body_is_not_seen_by_the_next():
+    seen = []
+
     def app(environ, start_response):
         stream = environ["wsgi.input"]
         start_response("200 OK", [])
-        got = stream.read()
-        stream.write(b"left behind")
+        seen.append((stream.tell(), stream.closed, stream.read(), stream.readline(), list(stream), stream.seek(0, 2)))
+        stream.seek(7)
+        stream.truncate(9)
+        with pytest.raises(io.UnsupportedOperation):
+            stream.write(b"left behind")
+        with pytest.raises(io.UnsupportedOperation):
+            stream.writelines([b"left", b"behind"])
+        with pytest.raises(AttributeError):
+            stream.mark = 1
+        # Its end closes what it reads.
+        with io.TextIOWrapper(stream) as text:
+            assert text.read() == ""
+        with stream:
+            pass
         stream.close()
-        return [got]
+        return [b"done"]
 
     with Stage(app) as stage:
-        assert stage.run().body == b""
-        assert stage.run().body == b""
+        assert stage.run().body == stage.run().body == b"done"
+    assert seen == [(0, False, b"", b"", [], 0)] * 2
 
 
 @pytest.mark.parametrize("memory_bytes", [0, 10, 1 << 20])

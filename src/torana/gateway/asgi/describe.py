@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 from torana.base.endpoints import Endpoints
 from torana.exchange.duplex import Duplex
 from torana.exchange.request import Request
+from torana.wire.events import HTTP_1_0, HTTP_1_1
 
 SPEC_VERSION = "2.5"
 
@@ -75,7 +76,7 @@ class Describer:
         }
         if self._offers_files:
             extensions["http.response.pathsend"] = nothing
-        if head.version != "1.0":
+        if head.version != HTTP_1_0:
             extensions["http.response.trailers"] = nothing
         if endpoints.tls is not None:
             extensions["tls"] = endpoints.tls.copy()
@@ -83,7 +84,7 @@ class Describer:
             extensions["http.response.debug"] = nothing
         scope = self._template_of(endpoints).copy()
         scope["asgi"] = self._asgi.copy()
-        if head.version != "1.1":
+        if head.version != HTTP_1_1:
             scope["http_version"] = head.version
         scope["method"] = head.method
         scope["path"] = path_of(head.raw_path, self._root_path)
@@ -129,7 +130,7 @@ class Describer:
             known: dict[str, Any] = memo[1]
             return known
         template = self._template.copy()
-        template["http_version"] = "1.1"
+        template["http_version"] = HTTP_1_1
         template["server"] = endpoints.server
         template["client"] = endpoints.client
         template["scheme"] = endpoints.scheme

@@ -26,7 +26,6 @@ cdef dict _HEADS
 cdef set _MET
 cdef object _START_RESPONSE
 cdef object _EARLY_HINTS
-cdef object _WRITE
 
 cdef class Answer:
     cdef Response _response
@@ -43,7 +42,6 @@ cdef class Answer:
     cpdef begin(self, Response response, RequestHead head)
     cdef object starter(self)
     cdef object hinter(self)
-    cdef object writer(self)
     cpdef stop(self)
     cpdef send(self, object result)
     cpdef end(self)

@@ -13,6 +13,7 @@ from torana.base.headers import lower
 from torana.exchange.response import ApplicationError, ClientDisconnected, KnownHead
 from torana.exchange.states import DONE, IDLE
 from torana.gateway.wsgi.file_wrapper import FileWrapper, span_of
+from torana.wire.events import HTTP_1_0
 
 try:
     import cython
@@ -55,7 +56,7 @@ _MOST_MET = 1024
 @cython.freelist(8)
 @cython.cclass
 class Answer:
-    """The application's side of one response, on the thread that calls it."""
+    """The application's side of one response, on the thread that calls it; to call it is PEP 3333's ``write``."""
 
     def __init__(self, response: Response, head: RequestHead) -> None:
         self.begin(response, head)
@@ -85,7 +86,7 @@ class Answer:
         if response is None:
             raise ApplicationError("start_response was called after the request was over")
         if self.is_raw:
-            return self.write
+            return self
         if exc_info:
             try:
                 if response.is_begun():
@@ -98,9 +99,9 @@ class Answer:
             raise ApplicationError("start_response was called a second time without exc_info")
         self._is_called = True
         self._start(status, headers)
-        return self.writer()
+        return self
 
-    def write(self, data: bytes) -> None:
+    def __call__(self, data: bytes) -> None:
         """Send a block now; returns when it is sent or the loop is sure to send it."""
         response = self._response
         if response is None:
@@ -119,7 +120,7 @@ class Answer:
         """Send 103 (Early Hints) with the Link headers given; the others, which no client reads there, are left out."""
         fields = self._fields(headers)
         response = self._response
-        if response is not None and self._head.version != "1.0":
+        if response is not None and self._head.version != HTTP_1_0:
             links = [value for name, value in fields if lower(name) == b"link"]
             if links:
                 response.hint(links)
@@ -138,8 +139,8 @@ class Answer:
 
     # What the server calls
 
-    # The three callables of the application. Compiled, they are made without looking them up in the type, which takes
-    # 250 instructions; a subclass makes its own.
+    # Callables of the application. Compiled, they are made without looking them up in the type, which takes 250
+    # instructions; a subclass makes its own.
 
     def starter(self) -> Callable[..., Any]:
         """``start_response``."""
@@ -154,13 +155,6 @@ class Answer:
             made: Callable[..., Any] = _method(_EARLY_HINTS, self)
             return made
         return self.early_hints
-
-    def writer(self) -> Callable[[bytes], None]:
-        """``write``."""
-        if cython.compiled:
-            made: Callable[[bytes], None] = _method(_WRITE, self)
-            return made
-        return self.write
 
     def stop(self) -> None:
         """On the loop's thread: the server is stopping, and this answer has had its time."""
@@ -333,7 +327,6 @@ class Answer:
 
 _START_RESPONSE = Answer.start_response
 _EARLY_HINTS = Answer.early_hints
-_WRITE = Answer.write
 
 
 def new_answer(response: Response, head: RequestHead) -> Answer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import tempfile
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torana.exchange.roles import Channel
@@ -20,6 +20,31 @@ _STEP_BYTES = 64 * 1024
 _TOLD_BYTES = 16 * 1024
 #: Pieces smaller than this are gathered, for each object has a price; larger ones are not copied before the end.
 _SMALL_BYTES = 4 * 1024
+
+
+class NoBody(io.BytesIO):
+    """The body of all requests that have none: nothing that one of them does to it is seen by another."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return 0
+
+    def write(self, data: Any, /) -> int:
+        raise io.UnsupportedOperation("not writable")
+
+    def writelines(self, lines: Any, /) -> None:
+        raise io.UnsupportedOperation("not writable")
+
+    def writable(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        """It stays open for the others."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"{name!r} cannot be set here")
+
+
+NO_BODY = NoBody()
 
 
 class SpoolFull(Exception):

@@ -7,7 +7,6 @@ Never here: threads and their queue (``gateway.py``, ``gateway/threads.py``), wh
 from __future__ import annotations
 
 import errno
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from torana.exchange.response import ClientDisconnected
@@ -15,6 +14,7 @@ from torana.gateway.failure import internal_error, log_failure, log_warning, pla
 from torana.gateway.jobs import Job
 from torana.gateway.wsgi.answer import Answer, new_answer
 from torana.gateway.wsgi.body import Spool, SpoolFull
+from torana.gateway.wsgi.constants import EARLY_HINTS, INPUT
 from torana.gateway.wsgi.raw_socket import OpenSockets, offer
 from torana.wire.events import WireError
 
@@ -230,13 +230,10 @@ class Call(Job):
 
     def _environ(self, answer: Answer) -> dict[str, Any]:
         spool = self._spool
-        if spool is None:
-            environ = self._site.describer.environ(self._request, -1)
-            environ["wsgi.input"] = BytesIO()
-        else:
-            environ = self._site.describer.environ(self._request, spool.size)
-            environ["wsgi.input"] = spool.open()
-        environ["wsgi.early_hints"] = answer.hinter()
+        environ = self._site.describer.environ(self._request, -1 if spool is None else spool.size)
+        if spool is not None:
+            environ[INPUT] = spool.open()
+        environ[EARLY_HINTS] = answer.hinter()
         if self._request.head.upgrade is not None:
             offer(environ, self._request, answer.raw, self._site.sockets)
         return environ

@@ -10,10 +10,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from torana import __version__
+from torana.gateway.wsgi.body import NO_BODY
 from torana.gateway.wsgi.file_wrapper import FileWrapper
 
 if TYPE_CHECKING:
     from torana.base.endpoints import Endpoints
+
+#: Keys that are no identifiers, for those who set them: found by these very objects.
+INPUT = "wsgi.input"
+EARLY_HINTS = "wsgi.early_hints"
 
 _TLS_NAMES = {0x0301: "TLSv1", 0x0302: "TLSv1.1", 0x0303: "TLSv1.2", 0x0304: "TLSv1.3"}
 
@@ -43,8 +48,8 @@ class Constants:
             "REQUEST_URI": "/",
             "RAW_URI": "/",
             "SERVER_PROTOCOL": "HTTP/1.1",
-            "wsgi.input": None,
-            "wsgi.early_hints": None,
+            INPUT: NO_BODY,
+            EARLY_HINTS: None,
             # What is the same for all.
             "GATEWAY_INTERFACE": "CGI/1.1",
             "SERVER_SOFTWARE": f"torana/{__version__}",

@@ -51,7 +51,6 @@ cdef class TimedAnswer(Answer):
     cdef attach(self, TimedCall call)
     cdef object starter(self)
     cdef object hinter(self)
-    cdef object writer(self)
     cpdef end(self)
     cdef object _blocks(self, object result)
 

@@ -247,14 +247,14 @@ class TimedAnswer(Answer):
         finally:
             _open(call)
 
-    def write(self, data: bytes) -> None:
+    def __call__(self, data: bytes) -> None:
         call = self._call
         if call is None:
-            Answer.write(self, data)
+            Answer.__call__(self, data)
             return
         _shut(call)
         try:
-            Answer.write(self, data)
+            Answer.__call__(self, data)
         finally:
             _open(call)
 
@@ -274,9 +274,6 @@ class TimedAnswer(Answer):
 
     def hinter(self) -> Callable[..., Any]:
         return self.early_hints
-
-    def writer(self) -> Callable[[bytes], None]:
-        return self.write
 
     def raw(self) -> RawStream | None:
         # Once the connection is taken, ``take`` finds the answer over: the call has no deadline any more.

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 from torana.base.field_names import KIND_OF
 from torana.gateway.wsgi.constants import TemplateOf, native
-from torana.wire.events import WireError
+from torana.wire.events import HTTP_1_1, WireError
 
 if TYPE_CHECKING:
     from torana.base.endpoints import Endpoints
@@ -53,7 +53,7 @@ class Describer:
         self._keys = dict(_KEYS)
 
     def environ(self, request: Request, body_bytes: int) -> dict[str, Any]:
-        """A new dict, all but ``wsgi.input`` and ``wsgi.early_hints``.
+        """A new dict, all but ``wsgi.early_hints``, and ``wsgi.input`` where there is a body.
 
         ``body_bytes``: size of the complete body, told as CONTENT_LENGTH; -1 leaves what the client said.
         Raises ``WireError`` for a request that no application can be told of without a doubt.
@@ -75,7 +75,7 @@ class Describer:
         environ["RAW_URI"] = uri
         if head.query:
             environ["QUERY_STRING"] = head.query.decode("latin-1")
-        if head.version != "1.1":
+        if head.version != HTTP_1_1:
             environ["SERVER_PROTOCOL"] = "HTTP/" + head.version
         if self._is_mounted:
             environ["PATH_INFO"] = _below(_below(path, self._root), self._mounted)

@@ -14,6 +14,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Self
 
 from torana.base.headers import tokens
+from torana.wire.events import HTTP_1_1
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,7 +173,7 @@ def offer(
     for: of all other requests they are left out.
     """
     head = request.head
-    if head.version != "1.1" or head.method != "GET" or head.content_length != 0 or head.upgrade is None:
+    if head.version != HTTP_1_1 or head.method != "GET" or head.content_length != 0 or head.upgrade is None:
         return
     if b"websocket" not in tokens(head.upgrade):
         return

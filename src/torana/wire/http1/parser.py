@@ -25,7 +25,7 @@ from torana.base.field_names import (
     is_forwarding,
 )
 from torana.base.headers import is_field_value, is_token, tokens
-from torana.wire.events import RequestHead, WireError
+from torana.wire.events import HTTP_1_1, RequestHead, WireError
 from torana.wire.http1.framing import request_length
 from torana.wire.http1.names import KINDS, NAMES, slot_of
 from torana.wire.http1.received import ILLEGAL, INCOMPLETE
@@ -118,7 +118,7 @@ class HeadParser:
                     after = stop + 2
             received.position = after
             self._left -= after - start
-            self.minor = 1 if head.version == "1.1" else 0
+            self.minor = 1 if head.version == HTTP_1_1 else 0
             head.fields = []
             head.upgrade = None
             head.takes_trailers = False

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from torana.base.authority import is_authority
 from torana.base.bytescan import METHOD, PATH, TARGET, span
-from torana.wire.events import WireError
+from torana.wire.events import HTTP_1_0, HTTP_1_1, WireError
 
 if TYPE_CHECKING:
     from torana.wire.events import RequestHead
@@ -41,7 +41,7 @@ def read_plain(head: RequestHead, data: bytes, start: int, end: int, method_byte
     else:
         head.raw_path = data[begin:query]
         head.query = data[query + 1 : stop]
-    head.version = "1.1" if minor else "1.0"
+    head.version = HTTP_1_1 if minor else HTTP_1_0
     return stop + 11
 
 
@@ -98,7 +98,7 @@ def read_unusual(head: RequestHead, line: bytes, method_bytes: int) -> bytes | N
             raise WireError(400, "bad-target")
         raise WireError(501, "connect")
     head.method = method.decode("ascii")
-    head.version = "1.1" if version == b"HTTP/1.1" else "1.0"
+    head.version = HTTP_1_1 if version == b"HTTP/1.1" else HTTP_1_0
     head.target = target
     if target == b"*":
         if method != b"OPTIONS":

@@ -53,6 +53,10 @@ cdef int _LONGEST
 cdef class FieldLines:
     cdef readonly bytes lines
     cdef readonly int found
+    cdef tuple _made
+
+    @cython.locals(made=tuple, parts=list, front=bytes)
+    cdef bytes front(self, bytes first, list fields, bytes date_line, bytes default_lines)
 
 @cython.final
 cdef class ResponseWriter:
@@ -79,6 +83,8 @@ cdef int add_lines(list parts, list fields) except -1
 
 @cython.locals(size=Py_ssize_t)
 cdef int add_data(list parts, int framing, object data, bint is_end) except -1
+
+cdef int add_common(list parts, list fields, bytes date_line, bytes default_lines, int found) except -1
 
 @cython.locals(known=bytes, line=bytes, name=bytes, has_name=bint, size=Py_ssize_t)
 cdef int add_defaults(list parts, list fields, bytes default_lines, int found) except -1

@@ -46,6 +46,19 @@ class FieldLines:
     def __init__(self, lines: bytes, found: int) -> None:
         self.lines = lines
         self.found = found
+        # The last front, behind what it was made of.
+        self._made: tuple[bytes, bytes, bytes, bytes] = (b"", b"", b"", b"")
+
+    def front(self, first: bytes, fields: Fields, date_line: bytes, default_lines: bytes) -> bytes:
+        """``first`` and all lines but those of framing and connection: kept, for the date changes once a second."""
+        made = self._made
+        if made[0] is first and made[1] is date_line and made[2] is default_lines:
+            return made[3]
+        parts: list[Any] = [first, self.lines]
+        add_common(parts, fields, date_line, default_lines, self.found)
+        front = b"".join(parts)
+        self._made = (first, date_line, default_lines, front)
+        return front
 
 
 class ResponseWriter:
@@ -81,17 +94,14 @@ class ResponseWriter:
             raise LegalityError("the response head was already written")
         first = status_line(status, reason)
         parts: list[Any] = []
-        if ready is not None:
-            found = ready.found
-            parts.append(ready.lines)
-        else:
-            found = check_fields(fields)
+        found = check_fields(fields) if ready is None else ready.found
         if found & HAS_CODING:
             raise ValueError("transfer-encoding is the server's to say")
-        if not found & HAS_DATE and date_line:
-            parts.append(date_line)
-        if default_lines:
-            add_defaults(parts, fields, default_lines, found)
+        if ready is None:
+            add_common(parts, fields, date_line, default_lines, found)
+        else:
+            first = ready.front(first, fields, date_line, default_lines)
+            fields = _NO_FIELDS
         framing = response_framing(length, (found & HAS_LENGTH) != 0, minor)
         if framing == LENGTH:
             if not found & HAS_LENGTH:
@@ -110,8 +120,6 @@ class ResponseWriter:
             add_data(parts, framing, data, is_end)
         self.framing = framing
         self.state = WRITTEN if is_end else STARTED
-        if ready is not None:
-            fields = _NO_FIELDS
         if cython.compiled:
             whole: bytes = assembled(first, fields, parts)
             return whole
@@ -215,6 +223,15 @@ def add_data(parts: list[Any], framing: int, data: Any, is_end: bool) -> int:
             parts.append(b"0\r\n\r\n")
     elif size:
         parts.append(data)
+    return 0
+
+
+def add_common(parts: list[Any], fields: Fields, date_line: bytes, default_lines: bytes, found: int) -> int:
+    """Append what most responses have, where ``fields`` lack it, in which ``found`` was met."""
+    if not found & HAS_DATE and date_line:
+        parts.append(date_line)
+    if default_lines:
+        add_defaults(parts, fields, default_lines, found)
     return 0
 
 

@@ -23,7 +23,7 @@ from torana.base.field_names import (
     is_forwarding,
 )
 from torana.base.trailers import is_forbidden_trailer
-from torana.wire.events import RequestHead
+from torana.wire.events import HTTP_2, RequestHead
 from torana.wire.http2.errors import StreamFault
 from torana.wire.http2.streams import USUAL_URGENCY
 
@@ -80,7 +80,7 @@ class HeadReader:
     def read(self, fields: Fields, is_end: bool) -> RequestHead:
         """The head that ``fields`` are; ``is_end``: no body follows. Raises ``StreamFault``."""
         head = RequestHead.__new__(RequestHead)  # filled here in full, without its __init__
-        head.version = "2"
+        head.version = HTTP_2
         head.keep_alive = True
         head.upgrade = None
         head.takes_trailers = False
