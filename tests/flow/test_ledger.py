@@ -90,8 +90,7 @@ async def test_requests_that_wait_for_a_thread_are_counted() -> None:
         clients = [await server.connect() for _ in range(3)]
         for client in clients:
             await client.send(GET)
-        await until(lambda: row.read().queue == 2)
-        assert row.read().in_flight == 3
+        await until(lambda: (row.read().queue, row.read().in_flight) == (2, 3))
         go_on.set()
         for client in clients:
             await client.read()

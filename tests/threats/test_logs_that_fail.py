@@ -64,7 +64,7 @@ def test_a_folder_that_is_gone(tmp_path: Path) -> None:
     flags = ("--access-log-file", str(log))
     with running("tests.threats.sites.asgi_site:app", *flags, app_dir=REPOSITORY, environment=known) as server:
         _served(server)
-        until(lambda: log.read_bytes().count(b"\n") >= REQUESTS, "the log is written")
+        until(lambda: log.exists() and log.read_bytes().count(b"\n") >= REQUESTS, "the log is written")
         shutil.rmtree(folder)
         os.kill(server.pid, signal.SIGUSR1)
         _served(server)
