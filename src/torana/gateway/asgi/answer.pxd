@@ -1,7 +1,10 @@
 cimport cython
 
-from torana.exchange.response cimport Response
+from torana.exchange.response cimport KnownHead, Response
 from torana.gateway.asgi.waiters cimport Waiters
+from torana.gateway.known_heads cimport KnownHeads
+
+cdef KnownHeads _HEADS
 
 cdef class Answer:
     cdef Response _response
@@ -11,6 +14,7 @@ cdef class Answer:
     cpdef begin(self, Response response, bint is_debug)
     cpdef wake(self)
     cdef object _act(self, dict message)
+    @cython.locals(response=Response, head=KnownHead)
     cdef _start(self, dict message)
     cdef _write(self, dict message)
     cdef _other(self, object kind, dict message)

@@ -14,6 +14,7 @@ from torana.exchange.response import ApplicationError, ClientDisconnected, Respo
 from torana.exchange.states import CUT
 from torana.gateway.asgi.ready import DONE
 from torana.gateway.asgi.waiters import Waiters
+from torana.gateway.known_heads import KnownHeads
 
 try:
     import cython
@@ -22,6 +23,8 @@ except ImportError:
 
 #: Read from a source without sendfile (a pipe, a socket) in pieces of this size.
 _PIECE_BYTES = 64 * 1024
+#: Lists of headers seen and found good.
+_HEADS = KnownHeads(bytes)
 
 
 @cython.freelist(64)
@@ -61,14 +64,20 @@ class Answer:
             raise ApplicationError(f"{kind}: {error}") from None
 
     def _start(self, message: dict[str, Any]) -> None:
+        response = self._response
         status = status_of(message)
         fields = message.get("headers")
+        has_trailers = bool(message.get("trailers", False))
+        head = None if has_trailers else _HEADS.find(fields)
+        if head is not None:
+            response.start_known(status, None, head)
+            return
         try:
-            self._response.start(
-                status, fields if fields is not None else (), None, bool(message.get("trailers", False))
-            )
+            response.start(status, fields if fields is not None else (), None, has_trailers)
         except (TypeError, ValueError) as error:
             raise ApplicationError(f"headers must be pairs of bytes ({error})") from None
+        if not has_trailers:
+            _HEADS.note(fields, response)
 
     def _write(self, message: dict[str, Any]) -> None:
         self._response.write(body_of(message), not message.get("more_body", False))

@@ -4,6 +4,7 @@ from torana.base.headers cimport lower
 from torana.exchange.response cimport KnownHead, Response
 from torana.exchange.roles cimport Channel
 from torana.exchange.states cimport DONE, IDLE
+from torana.gateway.known_heads cimport KnownHeads
 from torana.wire.events cimport RequestHead
 
 cdef extern from *:
@@ -22,8 +23,7 @@ cdef extern from "Python.h":
 
 cdef dict _STATUSES
 cdef dict _NAMES
-cdef dict _HEADS
-cdef set _MET
+cdef KnownHeads _HEADS
 cdef object _START_RESPONSE
 cdef object _EARLY_HINTS
 
@@ -46,7 +46,7 @@ cdef class Answer:
     cpdef send(self, object result)
     cpdef end(self)
     cdef object _blocks(self, object result)
-    @cython.locals(response=Response, known=tuple, code=int, reason=bytes, key=tuple, head=KnownHead)
+    @cython.locals(response=Response, known=tuple, code=int, reason=bytes, head=KnownHead)
     cdef _start(self, object status, object headers)
     @cython.locals(response=Response)
     cdef _send_each(self, object result)
@@ -62,8 +62,6 @@ cdef class Answer:
 
 @cython.locals(made=Answer)
 cpdef Answer new_answer(Response response, RequestHead head)
-@cython.locals(head=KnownHead)
-cdef _remember(tuple key, Response response)
 cdef bytes _block(object block)
 cdef str _text(object text)
 cdef Py_ssize_t _length(object result) except? -1

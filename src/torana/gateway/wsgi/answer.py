@@ -10,8 +10,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from torana.base.headers import lower
-from torana.exchange.response import ApplicationError, ClientDisconnected, KnownHead
+from torana.exchange.response import ApplicationError, ClientDisconnected
 from torana.exchange.states import DONE, IDLE
+from torana.gateway.known_heads import KnownHeads
 from torana.gateway.wsgi.file_wrapper import FileWrapper, span_of
 from torana.wire.events import HTTP_1_0
 
@@ -42,15 +43,8 @@ _MOST_STATUSES = 128
 _NAMES: dict[str, bytes] = {}
 _MOST_NAMES = 256
 _LONGEST_NAME = 64
-#: Lists of headers that came more than once, and what was made of them: most answers begin like others.
-_HEADS: dict[tuple[Any, ...], KnownHead] = {}
-_MOST_HEADS = 256
-#: More is not kept: fields of one list, characters of one field.
-_MOST_FIELDS = 32
-_LONGEST_VALUE = 256
-#: Hashes of lists that came once. What never comes again, a cookie say, is not kept.
-_MET: set[int] = set()
-_MOST_MET = 1024
+#: Lists of headers seen and found good.
+_HEADS = KnownHeads(str)
 
 
 @cython.freelist(8)
@@ -203,20 +197,12 @@ class Answer:
             known = _status(status)
         code, reason = known
         response = self._response
-        key = head = None
-        if type(headers) is list:
-            key = tuple(headers)
-            try:
-                head = _HEADS.get(key)
-            except Exception:
-                # What has no hash is no header, and is told so below.
-                key = None
+        head = _HEADS.find(headers)
         if head is not None:
             response.start_known(code, reason, head)
         else:
             response.start(code, self._fields(headers), reason)
-            if key is not None:
-                _remember(key, response)
+            _HEADS.note(headers, response)
         self._left = response.declared
         self._is_bodyless = response.is_head or code == 204 or code == 304 or code == 205
 
@@ -334,30 +320,6 @@ def new_answer(response: Response, head: RequestHead) -> Answer:
     made = Answer.__new__(Answer)
     made.begin(response, head)
     return made
-
-
-def _remember(key: tuple[Any, ...], response: Response) -> None:
-    """Keep what was made of the headers ``key`` if they came before."""
-    digest = hash(key)
-    if digest not in _MET:
-        if len(_MET) >= _MOST_MET:
-            _MET.clear()
-        _MET.add(digest)
-        return
-    if len(key) > _MOST_FIELDS:
-        return
-    for item in key:
-        if type(item) is not tuple:
-            return
-        name, value = item
-        # Of other classes the application says what they are equal to.
-        if type(name) is not str or type(value) is not str or len(name) > _LONGEST_NAME or len(value) > _LONGEST_VALUE:
-            return
-    head = response.known()
-    if head is not None:
-        if len(_HEADS) >= _MOST_HEADS:
-            _HEADS.clear()
-        _HEADS[key] = head
 
 
 def _block(block: Any) -> bytes:
