@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import random
 import socket
 import struct
@@ -145,3 +146,28 @@ async def test_large_pieces_in_quick_succession_fill_their_segments(interface: s
                 break
         else:
             pytest.fail("each piece was sent by itself, a hundred times")
+
+
+#: ``SIOCOUTQNSD`` of Linux: bytes in the kernel's buffer that were never sent.
+_UNSENT = 0x894B
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux is told that more follows")
+@in_loop
+async def test_what_turns_out_to_be_the_end_leaves_at_once() -> None:
+    unsent = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        fields = [(b"content-length", b"%d" % (2 * 65_536))]
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        for _ in range(2):
+            await send({"type": "http.response.body", "body": bytes(65_536), "more_body": True})
+        sock = server.connections()[0].transport.sock
+        await send({"type": "http.response.body"})
+        unsent.append(int.from_bytes(fcntl.ioctl(sock, _UNSENT, bytes(4)), sys.byteorder))
+
+    # So much fits into the client's buffer that nothing waits for it to be read.
+    async with serving(app) as server, await server.connect(receive_buffer_bytes=1024 * 1024) as client:
+        for _ in range(50):
+            assert len((await client.ask(GET)).body) == 2 * 65_536
+    assert unsent == [0] * 50

@@ -76,6 +76,7 @@ cdef class Outlet(Watched):
     cdef public bint _gathers
     cdef int _files
     cdef double _last_large
+    cdef bint _has_rest
     cdef long long _accepted
     cdef double _last_progress
     cdef bint _is_watched
@@ -91,6 +92,7 @@ cdef class Outlet(Watched):
     cpdef write(self, object data)
     cpdef write_framed(self, bytes head, object data, bytes tail, bint is_more)
     cdef _write_gathered(self, bytes head, object data, bytes tail, bint is_more)
+    cpdef push(self)
     cdef bint _is_quick(self) except -1
     cdef Py_ssize_t _gather(self, bytes head, object data, bytes tail, bint is_more) except -2
     cpdef write_file(self, int fd, long long offset, long long count)

@@ -5,6 +5,7 @@ The lower storey of ``transport``. Never here: reading, lending, protocols; what
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import select
@@ -86,6 +87,8 @@ class Outlet(Watched):
         self._files = 0
         #: When a large piece was sent last that was not the end.
         self._last_large = 0.0
+        #: The kernel may keep the rest of it.
+        self._has_rest = False
         # Pace: bytes the kernel took since something waits, when the peer last took some, and how the kernel's
         # buffer stood at the first look and at the last one.
         self._accepted = 0
@@ -167,6 +170,14 @@ class Outlet(Watched):
         else:
             self._write_gathered(head, data, tail, is_more and size >= _MANY_BYTES and self._is_quick())
 
+    def push(self) -> None:
+        """After all there is no next piece: the kernel shall keep nothing back."""
+        if self._has_rest:
+            self._has_rest = False
+            with contextlib.suppress(OSError):
+                # To set it again sends what waits (tcp(7)); a connection without it keeps nothing of ours either.
+                self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
     def _is_quick(self) -> bool:
         """Whether the large piece before this one left a moment ago."""
         now = now_s()
@@ -176,6 +187,7 @@ class Outlet(Watched):
 
     def _write_gathered(self, head: bytes, data: Any, tail: bytes, is_more: bool) -> None:
         sent = self._gather(head, data, tail, is_more)
+        self._has_rest = is_more
         if sent < 0:
             return
         for part in (head, data, tail):

@@ -66,6 +66,8 @@ class Outbound(Ending):
             end = wire.finish()
             if end:
                 transport.write(end)
+            else:
+                transport.push()
         if is_end:
             self._answered()
         elif transport.waiting:
