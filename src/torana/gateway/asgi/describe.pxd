@@ -16,7 +16,7 @@ cdef class Describer:
     cdef dict _asgi
     cdef dict _template
 
-    @cython.locals(head=RequestHead, endpoints=Endpoints, extensions=dict, scope=dict)
+    @cython.locals(head=RequestHead, endpoints=Endpoints, extensions=dict, scope=dict, is_plain=bint)
     cpdef dict http_scope(self, Request request)
 
     @cython.locals(request=Request, head=RequestHead, endpoints=Endpoints, extensions=dict, scope=dict)

@@ -60,6 +60,8 @@ class Describer:
              "query_string", "headers", "extensions")
         )  # fmt: skip
         self._template["type"] = "http"
+        self._template["method"] = "GET"
+        self._template["query_string"] = b""
         self._template["root_path"] = self._mounted_at
         if state is not None:
             self._template["state"] = None
@@ -76,7 +78,8 @@ class Describer:
         }
         if self._offers_files:
             extensions["http.response.pathsend"] = nothing
-        if head.version != HTTP_1_0:
+        is_plain = head.version == HTTP_1_1
+        if is_plain or head.version != HTTP_1_0:
             extensions["http.response.trailers"] = nothing
         if endpoints.tls is not None:
             extensions["tls"] = endpoints.tls.copy()
@@ -84,12 +87,15 @@ class Describer:
             extensions["http.response.debug"] = nothing
         scope = self._template_of(endpoints).copy()
         scope["asgi"] = self._asgi.copy()
-        if head.version != HTTP_1_1:
+        # What most requests say stands in the template.
+        if not is_plain:
             scope["http_version"] = head.version
-        scope["method"] = head.method
+        if head.method != "GET":
+            scope["method"] = head.method
         scope["path"] = path_of(head.raw_path, self._root_path)
         scope["raw_path"] = head.raw_path
-        scope["query_string"] = head.query
+        if head.query:
+            scope["query_string"] = head.query
         scope["headers"] = head.fields[:]
         scope["extensions"] = extensions
         if self._state is not None:
