@@ -17,6 +17,7 @@ settings.configure(ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, SECRET_KEY="none"
 
 seen: contextvars.ContextVar[str] = contextvars.ContextVar("seen", default="")
 gate = threading.Event()
+meeting = threading.Barrier(4)
 
 
 def where(request: HttpRequest) -> JsonResponse:
@@ -37,6 +38,12 @@ def let_go(request: HttpRequest) -> JsonResponse:
     """Ends all slow ones."""
     gate.set()
     return JsonResponse({})
+
+
+def meet(request: HttpRequest) -> JsonResponse:
+    """Four at once, or none."""
+    meeting.wait(60)
+    return JsonResponse({"thread": threading.get_native_id()})
 
 
 def fails(request: HttpRequest) -> JsonResponse:
@@ -77,6 +84,7 @@ urlpatterns = [
     path("where", where),
     path("slow", slow),
     path("let-go", let_go),
+    path("meet", meet),
     path("fails", fails),
     path("several", several),
     path("leaves-a-task", leaves_a_task),
