@@ -135,7 +135,7 @@ def test_curl(server: Server, papers: Papers) -> None:
     )
     assert result.exit_code == 0
     assert result.statuses() == [200, 200]
-    assert "Re-using existing connection" in result.trace
+    assert result.has_reused()
 
 
 def test_httpx(server: Server, papers: Papers) -> None:

@@ -142,7 +142,9 @@ def test_a_stop_comes_at_any_time(faulty: Faulty, when: str) -> None:
     with supervised(faulty.place, workers=2) as server:
         if when == "booting":
             # Not while it imports: an exception may get lost there, and the worker ends later.
-            (faulty.place / "site_one.py").write_text('import os, time\nos.write(1, b"boots\\n")\ntime.sleep(60)\n')
+            (faulty.place / "site_one.py").write_text(
+                'import os, time\nos.write(1, b"boots\\n")\n[time.sleep(0.1) for _ in range(600)]\n'
+            )
             mark = send(server, signal.SIGTTIN)
             server.wait_for_log("boots", since=mark)
         elif when == "reloading":

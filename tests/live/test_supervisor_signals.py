@@ -209,7 +209,7 @@ def test_stopping_at_once(place: Path, first: str, second: str) -> None:
 def test_a_stop_while_a_reload_is_under_way(place: Path) -> None:
     with supervised(place, workers=2) as server:
         # Not while it imports: an exception may get lost there, and the worker ends later.
-        write_site(place, ("time.sleep(BOOT_S)", 'os.write(1, b"boots\\n"); time.sleep(60)'))
+        write_site(place, ("time.sleep(BOOT_S)", 'os.write(1, b"boots\\n"); [time.sleep(0.1) for _ in range(600)]'))
         mark = send(server, signal.SIGHUP)
         server.wait_for_log("boots", since=mark)
         send(server, signal.SIGTERM)
@@ -263,7 +263,8 @@ def test_a_worker_that_closes_what_is_not_its_own_is_replaced(place: Path) -> No
     write_site(place, ('if path == "/die":\n        os._exit(7)', 'if path == "/die":\n        close_channel()'))
     with open(place / "site_one.py", "a") as file:
         file.write(
-            "import socket\n"
+            # Made by another process: not the pair by which an event loop wakes itself.
+            "import os, socket, struct\n"
             "def close_channel():\n"
             "    for fd in range(3, 100):\n"
             "        try:\n"
@@ -271,7 +272,9 @@ def test_a_worker_that_closes_what_is_not_its_own_is_replaced(place: Path) -> No
             "        except OSError:\n"
             "            continue\n"
             "        if sock.family == socket.AF_UNIX:\n"
-            "            return sock.close()\n"
+            "            credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)\n"
+            "            if struct.unpack('3i', credentials)[0] != os.getpid():\n"
+            "                return sock.close()\n"
             "        sock.detach()\n"
         )
     with supervised(place, workers=2) as server:

@@ -214,7 +214,7 @@ def test_an_inherited_socket(place: Path) -> None:
 
 def test_stopping_while_the_workers_start(place: Path) -> None:
     # Not while they import: an exception may get lost there, and they end later.
-    write_site(place, ("time.sleep(BOOT_S)", 'os.write(1, b"boots\\n"); time.sleep(60)'))
+    write_site(place, ("time.sleep(BOOT_S)", 'os.write(1, b"boots\\n"); [time.sleep(0.1) for _ in range(600)]'))
     with beginning(place, "--workers", "2", "--log-level", "debug") as server:
         until(lambda: server.log.count("boots") == 2, "both load")
         send(server, signal.SIGTERM)

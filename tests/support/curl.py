@@ -32,6 +32,10 @@ class CurlResult:
         """Status codes in the order received, interim ones included."""
         return [int(line.split()[1]) for line in self.received() if line.startswith("HTTP/")]
 
+    def has_reused(self) -> bool:
+        """Whether a request went over the connection of one before it; versions of curl spell it differently."""
+        return "Re-using existing " in self.trace or "Reusing existing " in self.trace
+
 
 def curl(*arguments: str, data: bytes | None = None) -> CurlResult:
     """Run curl, verbose; `data` goes to its standard input. The test is skipped where there is no curl."""

@@ -12,14 +12,18 @@ def descriptors(pid: int) -> dict[int, str]:
     """What a process has open, by number; standard input, output and error left out.
 
     Also left out is what the kernel tells in files (under /proc and /sys): it is opened, read and closed at once, and
-    whether that is just happening says nothing.
+    whether that is just happening says nothing; and libraries, which newer versions of libffi read themselves by.
     """
     found = {}
     for name in os.listdir(f"/proc/{pid}/fd"):
         # Closed since the folder was listed.
         with contextlib.suppress(FileNotFoundError):
             found[int(name)] = os.readlink(f"/proc/{pid}/fd/{name}")
-    return {fd: target for fd, target in found.items() if fd > 2 and not target.startswith(("/proc/", "/sys/"))}
+    return {
+        fd: target
+        for fd, target in found.items()
+        if fd > 2 and not target.startswith(("/proc/", "/sys/")) and ".so." not in target
+    }
 
 
 def inherited(pid: int) -> dict[int, str]:

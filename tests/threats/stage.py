@@ -22,6 +22,7 @@ from tests.support.memory import resident_bytes
 from tests.support.raw import Answer, Connection
 from tests.support.server import REPOSITORY, Server, running
 from tests.support.supervised import until
+from torana.base.build import has_lock
 
 #: Between two requests of the bystander: 50 a second.
 _PAUSE_S = 0.02
@@ -35,6 +36,8 @@ _RAW = re.compile(rb"[^\n\t -~]")
 SETTLED_S = 10.0
 #: Pages of the allocator that one attack may leave behind.
 GROWTH_BYTES = 8 * 1024 * 1024
+#: So much more of it may stay: the allocator of free-threaded builds gives back later, but what it has it uses again.
+SLACK = 1 if has_lock() else 3
 
 
 class Bystander:
@@ -227,7 +230,7 @@ class Stage:
         # What ended with the attack is told to the application before anybody asks what it has noted.
         self.fence()
         after = self.vitals()
-        assert after.resident_bytes - before.resident_bytes <= growth_bytes, "the worker kept memory"
+        assert after.resident_bytes - before.resident_bytes <= growth_bytes * SLACK, "the worker kept memory"
         assert shows_failures or "Traceback" not in log, log[-4000:]
 
     def settle(self, before: Vitals) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import traceback
 from functools import cache
-from types import TracebackType
+from types import ModuleType, TracebackType
 
 _OWN = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 #: Compiled modules of ours name their files relative to the source tree.
@@ -43,6 +43,18 @@ def last_place(error: BaseException) -> str | None:
         if _is_users(frame.filename):
             place = f"{_short(frame.filename)}, line {frame.lineno}"
     return place
+
+
+def is_circular(error: BaseException) -> bool:
+    """Whether it was raised by using a module that was still being imported further out; messages differ by version."""
+    if isinstance(error, ImportError):
+        name = error.name
+    elif isinstance(error, AttributeError) and isinstance(error.obj, ModuleType):
+        name = error.obj.__name__
+    else:
+        return False
+    bodies = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code.co_name == "<module>"]
+    return any(frame.f_globals.get("__name__") == name for frame in bodies)
 
 
 def stack_text(stack: traceback.StackSummary) -> str:

@@ -290,13 +290,13 @@ def _load_error(cause: str, error: BaseException) -> LoadError:
 
 def _cause(found: Found, error: BaseException) -> str:
     """The likely cause of a failed import, in one line."""
-    from torana.gateway.culprit import last_place
+    from torana.gateway.culprit import is_circular, last_place
 
     place = last_place(error)
     where = f" ({place})" if place else ""
     if isinstance(error, ModuleNotFoundError) and error.name:
         return f"{found.module} needs the module {error.name!r}{where}, which is not installed ({sys.executable})"
-    if isinstance(error, ImportError) and "partially initialized" in str(error):
+    if is_circular(error):
         return f"{found.module} imports itself in a circle{where}: {_summary(error)}"
     if isinstance(error, SyntaxError):
         return f"{found.module} has a syntax error{where}: {error.msg}"

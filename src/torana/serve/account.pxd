@@ -14,8 +14,10 @@ cdef class Account:
     cdef int _place
 
     cpdef begin(self, RequestHead head, double now_s)
+    cdef _begin(self, RequestHead head, double now_s)
     cpdef leave_unlogged(self)
     cpdef end(self, int status, Request request, Response response, long long sent)
+    cdef _end(self, int status, Request request, Response response, long long sent)
 
 @cython.locals(made=Account)
 cpdef Account new_account(Site site)

@@ -29,6 +29,14 @@ class Account:
 
     def begin(self, head: RequestHead, now_s: float) -> None:
         """A request has begun; ``now_s`` is the clock's (monotonic seconds)."""
+        lock = self.site.lock
+        if lock is None:
+            self._begin(head, now_s)
+        else:
+            with lock:
+                self._begin(head, now_s)
+
+    def _begin(self, head: RequestHead, now_s: float) -> None:
         site = self.site
         self.is_open = True
         if site.access_log is not None:
@@ -48,6 +56,14 @@ class Account:
         if not self.is_open:
             return
         self.is_open = False
+        lock = self.site.lock
+        if lock is None:
+            self._end(status, request, response, sent)
+        else:
+            with lock:
+                self._end(status, request, response, sent)
+
+    def _end(self, status: int, request: Request, response: Response, sent: int) -> None:
         site = self.site
         site.running -= 1
         if site.ledger is not None:

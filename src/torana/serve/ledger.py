@@ -1,8 +1,8 @@
 """What a worker writes down for its supervisor: that its loop turns, and which requests are in flight.
 
 Into a piece of memory it is given (``base/board_row`` says how that is laid out), which others read at any moment: no
-locks, one writer a word, and a reader who comes amid a change sees a part of it. All under the interpreter's lock, so
-``end`` may be called on a thread. Never here: whose memory it is, what is concluded from it.
+locks, one writer a word, and a reader who comes amid a change sees a part of it. ``end`` may be called on a thread
+under the interpreter's lock, or else the caller's. Never here: whose memory it is, what is concluded from it.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Ledger:
         return place
 
     def end(self, place: int) -> None:
-        """The request that was given ``place`` is over; on any thread."""
+        """The request that was given ``place`` is over; on any thread, one at a time."""
         words = self._words
         words[ENDED] += 1
         if place >= 0:

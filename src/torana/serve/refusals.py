@@ -6,6 +6,7 @@ The texts are fixed a status: no byte of a request ever comes back (threats G-03
 from __future__ import annotations
 
 import logging
+import threading
 
 from torana.base.codes import REASONS
 
@@ -45,18 +46,20 @@ class Refusals:
     """Counts refusals by reason and logs each kind at most once a second, with what was left out."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self.counts: dict[str, int] = {}
         self._ignored_at = -60.0
         self._logged: dict[str, tuple[float, int]] = {}
 
     def note(self, reason: str, setting: str, client: tuple[str, int] | None, now: float) -> None:
-        """Count one refusal; ``setting`` names the setting that would have allowed it."""
-        count = self.counts.get(reason, 0) + 1
-        self.counts[reason] = count
-        last, logged = self._logged.get(reason, (-1.0, 0))
-        if last >= 0 and now - last < 1.0:
-            return
-        self._logged[reason] = (now, count)
+        """Count one refusal, on any thread; ``setting`` names the setting that would have allowed it."""
+        with self._lock:
+            count = self.counts.get(reason, 0) + 1
+            self.counts[reason] = count
+            last, logged = self._logged.get(reason, (-1.0, 0))
+            if last >= 0 and now - last < 1.0:
+                return
+            self._logged[reason] = (now, count)
         left_out = count - logged - 1
         _log.warning(
             "refused %s: %s%s%s",

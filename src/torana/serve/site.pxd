@@ -29,6 +29,7 @@ cdef class Site:
     cdef public long long connection_cap
     cdef public long long max_requests
     cdef public Judge affinity
+    cdef public object lock
     cdef public bint is_draining
     cdef public long long running
     cdef public long long served

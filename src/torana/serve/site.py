@@ -5,8 +5,10 @@ Never here: sockets, parsing.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
+from torana.base.build import has_lock
 from torana.exchange.roles import Gateway
 from torana.serve.forwarded import Trust
 from torana.serve.memory import Memory
@@ -59,6 +61,9 @@ class Site:
         self.max_requests = options.bounds.max_requests
         #: Keeps sessions with their workers (``affinity.sessions.Affinity``); None where there is nothing to keep.
         self.affinity: Judge | None = None
+        #: Held to change what is counted here and in the ledger, where the interpreter's lock does not see to it that
+        #: one thread at a time does; None where it does.
+        self.lock: Any = None if has_lock() else threading.Lock()
         #: Set when the server begins to stop or to retire: each answer is then its connection's last.
         self.is_draining = False
         #: Exchanges begun and not yet over.

@@ -167,6 +167,16 @@ REFUSED: dict[str, tuple[dict[str, str], str, list[str]]] = {
         "shop",
         ["in a circle (other.py, line 1)"],
     ),
+    "uses itself in a circle": (
+        {"shop": "import other\nvalue = 1\n", "other": "import shop\nshop.value\n"},
+        "shop",
+        ["in a circle (other.py, line 2)"],
+    ),
+    "asks a finished module for what it has not": (
+        {"shop": "import other\nother.value\n", "other": "pass\n"},
+        "shop",
+        ["shop failed while it was imported (shop.py, line 2)", "AttributeError"],
+    ),
     "factory fails": ({"shop": "def create_app(): 1 / 0\n"}, "shop", ["shop:create_app failed", "ZeroDivisionError"]),
     "factory returns nothing": ({"shop": "def create_app(): pass\n"}, "shop", ["returned nothing"]),
     "factory that needs a loop": (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import threading
 
 import pytest
 from hypothesis import given
@@ -127,20 +126,3 @@ def test_the_memory_stays_while_the_ledger_lives() -> None:
     with pytest.raises(BufferError):
         row.clear()
     assert word(row, at.BEAT) == 1
-
-
-def test_requests_that_end_on_threads_are_all_counted() -> None:
-    row = bytearray(at.ROW_BYTES)
-    ledger = Ledger(memoryview(row))
-
-    def work() -> None:
-        for _ in range(2000):
-            ledger.end(ledger.begin(head(), 1.0))
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert word(row, at.ENDED) == 8000
-    assert all(place(row, number)[0] == 0 for number in range(at.PLACES))

@@ -6,10 +6,10 @@ Here: when more threads are needed, and when a request has waited for one too lo
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from torana.base.build import has_lock
 from torana.exchange.roles import Gateway
 from torana.gateway.failure import logger
 from torana.gateway.jobs import let_leave
@@ -32,8 +32,6 @@ _GROW_AFTER_S = 0.005
 #: How long threads that are still busy are awaited at the end, and how often that is looked at.
 _JOIN_S = 3.0
 _JOIN_STEP_S = 0.01
-#: Whether threads take turns at computing.
-_HAS_LOCK: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
 class WsgiGateway(Gateway):
@@ -95,7 +93,7 @@ class WsgiGateway(Gateway):
     def share_turns(self, turn: Callable[[], None]) -> Callable[[], None] | None:
         loop = self._loop
         # In its debug mode asyncio judges who calls it; and without the interpreter's lock all threads compute at once.
-        if loop is None or loop.get_debug() or not _HAS_LOCK:
+        if loop is None or loop.get_debug() or not has_lock():
             return None
         return Lead(self.pool, turn, loop).offer
 
