@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import re
+import sysconfig
 import threading
 import time
 from collections.abc import Iterator
@@ -22,7 +23,6 @@ from tests.support.memory import resident_bytes
 from tests.support.raw import Answer, Connection
 from tests.support.server import REPOSITORY, Server, running
 from tests.support.supervised import until
-from torana.base.build import has_lock
 
 #: Between two requests of the bystander: 50 a second.
 _PAUSE_S = 0.02
@@ -37,7 +37,7 @@ SETTLED_S = 10.0
 #: Pages of the allocator that one attack may leave behind.
 GROWTH_BYTES = 8 * 1024 * 1024
 #: So much more of it may stay: the allocator of free-threaded builds gives back later, but what it has it uses again.
-SLACK = 1 if has_lock() else 3
+SLACK = 3 if sysconfig.get_config_var("Py_GIL_DISABLED") else 1
 
 
 class Bystander:

@@ -127,11 +127,15 @@ class Torana(click.Group):
 def version() -> str:
     """Version, build and Python, as ``--version`` says it."""
     import platform
+    import sysconfig
 
     from torana import __version__
-    from torana.base.build import describe
+    from torana.base.build import describe, has_lock
 
-    return f"torana {__version__} ({describe()}, {platform.python_implementation()} {platform.python_version()})"
+    kind = ""
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        kind = " free-threaded, but with the GIL" if has_lock() else " free-threaded"
+    return f"torana {__version__} ({describe()}, {platform.python_implementation()} {platform.python_version()}{kind})"
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
