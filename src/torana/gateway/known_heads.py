@@ -31,16 +31,25 @@ class KnownHeads:
         self._kind = kind
         self._heads: dict[tuple[Any, ...], KnownHead] = {}
         self._met: set[int] = set()
+        #: What was found last, by which items: an application that has them as constants gives the same ones again.
+        self._last: tuple[tuple[Any, ...], KnownHead] | None = None
 
     def find(self, headers: Any) -> KnownHead | None:
         """The head that was made of such a list, to be started with; None for what is not known, whatever it is."""
         if type(headers) is not list:
             return None
+        last = self._last
+        if last is not None and _are_same(headers, last[0]):
+            return last[1]
+        key = tuple(headers)
         try:
-            return self._heads.get(tuple(headers))
+            head = self._heads.get(key)
         except Exception:
             # What has no hash is no header, or one in a list.
             return None
+        if head is not None:
+            self._last = (key, head)
+        return head
 
     def note(self, headers: Any, response: Response) -> None:
         """``response`` was started with ``headers``: keep what was made of them if they came before."""
@@ -70,3 +79,14 @@ class KnownHeads:
             if len(self._heads) >= _MOST:
                 self._heads.clear()
             self._heads[key] = head
+
+
+def _are_same(headers: list[Any], items: tuple[Any, ...]) -> bool:
+    """Whether both hold the very same objects, whatever these say of being equal."""
+    count = len(headers)
+    if count != len(items):
+        return False
+    for index in range(count):  # noqa: SIM110 - a generator costs more than all of it
+        if headers[index] is not items[index]:
+            return False
+    return True

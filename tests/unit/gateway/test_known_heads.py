@@ -148,3 +148,34 @@ def test_each_time_is_like_the_first(status: Any, headers: Any, method: str, has
     first = answered(status, headers, method, trailers=has_trailers)
     for _ in range(TIMES - 1):
         assert answered(status, headers, method, trailers=has_trailers) == first
+
+
+def test_the_very_same_items_in_a_list_of_another_length_are_another_head() -> None:
+    items = [(b"x-same", b"%d" % number) for number in range(3)]
+    for _ in range(TIMES):
+        assert answered(200, items[:2])[1] is None
+    for other in (items, items[:1], [items[1], items[0]], []):
+        acts, raised = answered(200, other)
+        assert raised is None
+        assert [pair for pair in acts[0][2] if pair[0] == b"x-same"] == other
+
+
+def test_a_list_that_is_changed_after_it_was_sent_is_judged_anew() -> None:
+    headers = [(b"x-mine", b"1"), (b"x-other", b"2")]
+    for _ in range(TIMES):
+        assert answered(200, headers)[1] is None
+    headers[1] = (b"x-other", b"2\r\nx-injected: 1")
+    assert answered(200, headers)[1] is not None
+    headers[1] = (b"x-other", 2)  # type: ignore[assignment]
+    assert answered(200, headers)[1] is not None
+
+
+@pytest.mark.parametrize("more", [{}, {"headers": [(b"x-trailed", b"1")]}], ids=["without headers", "with headers"])
+@pytest.mark.parametrize("told", [{}, {"trailers": True}, {"trailers": False}], ids=["nothing told", "yes", "no"])
+def test_trailers_are_heard_of_wherever_they_stand(more: dict[str, Any], told: dict[str, Any]) -> None:
+    made = response()
+    answer = Answer(made, False)
+    answer.send({"type": "http.response.start", "status": 200, **told, **more})
+    answer.send({"type": "http.response.body", "body": b"12345"})
+    # With trailers the end is still to come.
+    assert made.is_over() is not told.get("trailers", False)

@@ -67,7 +67,8 @@ class Answer:
         response = self._response
         status = status_of(message)
         fields = message.get("headers")
-        has_trailers = bool(message.get("trailers", False))
+        # No look for what there is no room for.
+        has_trailers = (len(message) > 3 or fields is None) and bool(message.get("trailers", False))
         head = None if has_trailers else _HEADS.find(fields)
         if head is not None:
             response.start_known(status, None, head)
