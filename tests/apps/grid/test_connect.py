@@ -128,6 +128,19 @@ def test_failure_has_its_code(client: Any, methods: ModuleType) -> None:
     assert (failed.value.code.value, failed.value.message) == ("resource_exhausted", "no more füel")
 
 
+def ask_again_if_refused(client: Any, message: Any, method: Any) -> Any:
+    """A stream beyond the last one that GOAWAY names was never begun and may be sent again (RFC 9113 section 6.8).
+
+    This client has some that crossed it now and then, and leaves that to its user.
+    """
+    try:
+        return client.execute_unary(request=message, method=method)
+    except errors.ConnectError as error:
+        if "refused by GOAWAY" not in str(error):
+            raise
+    return client.execute_unary(request=message, method=method)
+
+
 @every_protocol
 @pytest.mark.grid(check="restart under load")
 def test_restart_under_load(request: pytest.FixtureRequest, served: Served, client: Any, methods: ModuleType) -> None:
@@ -136,8 +149,7 @@ def test_restart_under_load(request: pytest.FixtureRequest, served: Served, clie
     def conversation(asking: Asking) -> None:
         with open_client(served, name) as client:
             for number in asking.numbers():
-                answer = client.execute_unary(request=Int32Value(value=number), method=methods.LOAD)
-                asking.note(number, answer.value)
+                asking.note(number, ask_again_if_refused(client, Int32Value(value=number), methods.LOAD).value)
 
     asking = Asking(*[conversation] * 4)
     with asking.going_on():
