@@ -158,6 +158,7 @@ def test_a_stop_whose_exception_gets_nowhere_is_obeyed_after_the_import(place: P
         assert server.process.wait(20) == 0
         server.wait_for_end()
         assert "Stopped before the application was started" in server.log and "called" not in server.log
+        assert "Traceback" not in server.log
     finally:
         server.kill()
 

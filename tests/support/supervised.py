@@ -147,17 +147,6 @@ def _pid_that_answers(address: str) -> int:
         return int(connection.getresponse().read())
 
 
-def without_ignored(log: str) -> str:
-    """The log without its dated lines, and without what Python tells of stops that came while a worker loaded.
-
-    Such a worker is ended by an exception. Where that gets nowhere, as in the callback of a weak reference, Python
-    tells so, and the worker ends when it has loaded. Lines of others may stand between those of a traceback.
-    """
-    lines = [line for line in log.splitlines(keepends=True) if not re.match(r"\d{4}-\d\d-\d\d ", line)]
-    # "Exception ignored in", or from Python 3.14 on "Exception ignored while calling weakref callback".
-    return re.sub(r"Exception ignored.*\nTraceback.*\n(  .*\n)*KeyboardInterrupt.*(\n|$)", "", "".join(lines))
-
-
 def is_there(pid: int) -> bool:
     """Whether a process lives (a zombie does not)."""
     try:

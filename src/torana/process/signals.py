@@ -9,6 +9,7 @@ import asyncio
 import logging
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Protocol
 
@@ -136,6 +137,7 @@ def stop_while_loading() -> None:
     ending = _Ending()
     for number in _ends():
         signal.signal(number, ending)
+    _Lost.pass_over()
 
 
 def only_note() -> list[int]:
@@ -147,6 +149,7 @@ def only_note() -> list[int]:
     endings = [handler for handler in map(signal.getsignal, _ends()) if isinstance(handler, _Ending)]
     for ending in endings:
         ending.is_loading = False
+    _Lost.tell_again()
     return endings[0].noted if endings else []
 
 
@@ -154,10 +157,15 @@ def hear_no_more() -> None:
     """From here on the same signals mean nothing: the end has begun, and a second one must not cut it short."""
     for number in _ends():
         signal.signal(number, signal.SIG_IGN)
+    _Lost.tell_again()
 
 
 def _ends() -> list[int]:
     return [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGQUIT") if hasattr(signal, name)]
+
+
+class _Stop(KeyboardInterrupt):
+    """Ends the loading of an application, as Ctrl-C does."""
 
 
 class _Ending:
@@ -172,4 +180,28 @@ class _Ending:
     def __call__(self, number: int, frame: FrameType | None) -> None:
         self.noted.append(number)
         if self.is_loading:
-            raise KeyboardInterrupt
+            raise _Stop
+
+
+class _Lost:
+    """Python's hook for exceptions that get nowhere, while an application is loaded: a stop among them is noted and
+    will be obeyed, so a traceback of it would only frighten who reads the log.
+    """
+
+    def __init__(self, told_by: Callable[[sys.UnraisableHookArgs], object]) -> None:
+        self._told_by = told_by
+
+    def __call__(self, lost: sys.UnraisableHookArgs) -> None:
+        if not issubclass(lost.exc_type, _Stop):
+            self._told_by(lost)
+
+    @classmethod
+    def pass_over(cls) -> None:
+        if not isinstance(sys.unraisablehook, cls):
+            sys.unraisablehook = cls(sys.unraisablehook)
+
+    @classmethod
+    def tell_again(cls) -> None:
+        """Put back the hook that was there, unless the application has set its own since."""
+        if isinstance(sys.unraisablehook, cls):
+            sys.unraisablehook = sys.unraisablehook._told_by

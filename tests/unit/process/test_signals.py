@@ -61,5 +61,35 @@ Swallows()
 print(only_note() == [signal.SIGTERM])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
-    assert (done.returncode, done.stdout) == (0, "True\n")
-    assert "Exception ignored" in done.stderr
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+
+
+def test_what_others_lose_is_told_while_it_loads_and_by_the_old_hook_afterwards() -> None:
+    code = """
+import sys
+from torana.process.signals import hear_no_more, only_note, stop_while_loading
+
+class Fails:
+    def __init__(self, kind):
+        self.kind = kind
+
+    def __del__(self):
+        raise self.kind("lost by the application")
+
+hook = sys.unraisablehook
+stop_while_loading()
+Fails(ValueError)
+Fails(KeyboardInterrupt)
+only_note()
+print(sys.unraisablehook is hook)
+stop_while_loading()
+hear_no_more()
+print(sys.unraisablehook is hook)
+stop_while_loading()
+sys.unraisablehook = theirs = lambda lost: None
+only_note()
+print(sys.unraisablehook is theirs)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (0, "True\nTrue\nTrue\n")
+    assert done.stderr.count("lost by the application") == 2
