@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import sys
+import tempfile
 
 import pytest
 
@@ -139,6 +141,24 @@ def test_many_small_pieces_cost_no_object_each():
         assert stream.read() == LINES * 1000
 
 
+def test_many_small_pieces_after_the_first_on_disk_cost_no_system_call_each():
+    spool = Spool(4)
+    spool.write(b"above")
+    before = writes_so_far()
+    for number in range(20_000):
+        spool.write(b"%09d\n" % number)
+    spool.complete()
+    assert writes_so_far() - before < 200
+    with spool.open() as stream:
+        assert stream.read() == b"above" + b"".join(b"%09d\n" % number for number in range(20_000))
+
+
+def writes_so_far() -> int:
+    """System calls of this process that wrote, by the kernel's count."""
+    with open("/proc/self/io", encoding="ascii") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("syscw"))
+
+
 def test_small_and_large_pieces_keep_their_order():
     pieces = [bytes([number]) * size for number, size in enumerate([10, 5000, 3, 3, 70_000, 4096, 4095, 1, 20_000, 2])]
     for memory_bytes in (1 << 20, 80_000, 5000, 0):
@@ -201,6 +221,24 @@ def test_a_disk_that_takes_nothing_is_answered(monkeypatch, caplog, number, stat
         else:
             assert (channel.status, channel.is_ended, refused) == (503, True, [])
             assert "as the system says it" in caplog.text
+
+
+def test_a_disk_that_is_full_only_at_the_last_bytes_is_answered(monkeypatch):
+    disk = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by the body
+    monkeypatch.setattr(body_module.tempfile, "TemporaryFile", lambda **_: disk)
+    refused = []
+    with Stage(lambda *_: [], GatewayOptions(threads=1, spool_bytes=4)) as stage:
+        request, _, channel = stage.begin(method="POST", length=-1)
+        channel.refuse = refused.append
+        request.push(b"0123456789")
+        # The device that takes no byte, in the place of a disk that takes no more.
+        with open("/dev/full", "wb", buffering=0) as full:
+            os.dup2(full.fileno(), disk.fileno())
+        request.push(b"the end")
+        assert refused == []
+        request.end([])
+        assert [(error.status, "ENOSPC" in error.reason) for error in refused] == [(507, True)]
+        assert channel.lent == 0 and stage.gateway.running() == 0
 
 
 def test_what_is_kept_and_put_aside_is_told():

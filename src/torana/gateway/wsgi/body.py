@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: Pieces written to disk at once, so that the loop is not held up for long.
 _STEP_BYTES = 64 * 1024
-#: What is kept in memory is told each time it has grown by this much.
+#: What is kept in memory is told each time it has grown by this much; less of it may wait to go to disk.
 _TOLD_BYTES = 16 * 1024
 #: Pieces smaller than this are gathered, for each object has a price; larger ones are not copied before the end.
 _SMALL_BYTES = 4 * 1024
@@ -63,7 +63,7 @@ class Spool:
         self._told = 0
         self._on_disk = 0
         self._parts: list[bytes] = []
-        #: Small pieces after these, together.
+        #: Small pieces after these, or after what is on disk, together.
         self._small = bytearray()
         self._file: io.FileIO | None = None
         #: Bytes taken so far.
@@ -84,8 +84,14 @@ class Spool:
             self._gather()
             self._parts.append(data)
 
+    def complete(self) -> None:
+        """All of it has been taken: what belongs on disk goes there. Raises as ``write``; then ``open`` cannot."""
+        if self._file is not None:
+            self._flush(self._file)
+
     def open(self) -> IO[bytes]:
         """The body from its beginning: seekable, BufferedReader-like, ending where the body ends."""
+        self.complete()
         if self._file is not None:
             self._file.seek(0)
             return io.BufferedReader(self._file, _STEP_BYTES)
@@ -119,6 +125,8 @@ class Spool:
         parts, self._parts = self._parts, []
         for part in (*parts, data):
             self._put(part)
+        # A disk that takes nothing shows it now, not when the client has sent all.
+        self._flush(self._file)
         if self._channel is not None and self._told:
             self._channel.keep(0)
 
@@ -136,7 +144,18 @@ class Spool:
             if not self._channel.spool(size):
                 raise SpoolFull
             self._on_disk += size
-        _write_all(self._file, data)
+        if size < _SMALL_BYTES:
+            self._small += data
+            if len(self._small) >= _TOLD_BYTES:
+                self._flush(self._file)
+        else:
+            self._flush(self._file)
+            _write_all(self._file, data)
+
+    def _flush(self, file: io.FileIO) -> None:
+        if self._small:
+            _write_all(file, bytes(self._small))
+            self._small.clear()
 
 
 def _write_all(file: io.FileIO, data: bytes) -> None:

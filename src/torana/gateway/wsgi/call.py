@@ -120,6 +120,8 @@ class Call(Job):
                 data = request.take()
                 if self.stage == AWAITING:
                     self._spool.write(data)
+            if request.is_ended and self.stage == AWAITING:
+                self._spool.complete()
         except Exception as error:
             self._turn_away(error)
             return
