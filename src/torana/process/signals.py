@@ -192,7 +192,7 @@ class _Lost:
         self._told_by = told_by
 
     def __call__(self, lost: sys.UnraisableHookArgs) -> None:
-        if not issubclass(lost.exc_type, _Stop):
+        if not isinstance(lost.exc_value, _Stop):
             self._told_by(lost)
 
     @classmethod
