@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.support.server import Server, child_environment, command_for
+from tests.support.supervised import is_there, until
 
 APP = """
 import os
@@ -203,5 +204,29 @@ def test_a_child_that_stopped_as_it_should_is_replaced(tmp_path: Path) -> None:
         server.wait_until_ready()
         assert [httpx.get(server.origin, timeout=20).text for _ in range(5)] == ["one"] * 5
         assert server.stop() == 0
+    finally:
+        server.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_that_comes_together_with_the_childs_end_is_a_stop(tmp_path: Path, number: int) -> None:
+    write(tmp_path, "one")
+    (tmp_path / "site_dev.py").write_text(
+        (tmp_path / "site_dev.py").read_text() + "open('pid', 'w').write(str(os.getpid()))\n"
+    )
+    server = Server([*command_for("x")[:-4], "dev", "site_dev:app", "--port", "0"], tmp_path, child_environment())
+    try:
+        server.wait_until_ready()
+        assert httpx.get(server.origin, timeout=20).text == "one"
+        child = int((tmp_path / "pid").read_text())
+        # Both are there when the parent looks again.
+        os.kill(server.pid, signal.SIGSTOP)
+        os.kill(child, signal.SIGTERM)
+        until(lambda: not is_there(child), "the child's end")
+        os.kill(server.pid, number)
+        os.kill(server.pid, signal.SIGCONT)
+        server.wait_for_end()
+        assert server.process.wait(20) == 0
+        assert "Stopped" in server.log and "Traceback" not in server.log
     finally:
         server.kill()

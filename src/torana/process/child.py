@@ -98,6 +98,9 @@ class Child:
 
     def wait(self, timeout_s: float) -> int | None:
         """The exit code once the child has ended, None if it has not within a time; signals are negative."""
+        if self._process.returncode is not None:
+            self._socket.close()
+            return self._process.returncode
         try:
             # The socket closes with the process: no need to look again and again.
             self._socket.settimeout(timeout_s)

@@ -102,8 +102,10 @@ class Reloader:
         """Wait for something to happen and see to it."""
         # Retired children are looked after now and then, all else wakes us.
         for key, _ in self._selector.select(0.2 if self._retired else None):
+            if self._interrupts:
+                return
             if key.fileobj is self._signals:
-                self._interrupts += len(self._signals.recv(64))
+                self._hear_signals()
             elif key.fileobj is self._watcher:
                 self._reload(self._watcher.take())
             elif key.fileobj is self._current:
@@ -185,10 +187,14 @@ class Reloader:
     def _is_interrupted(self) -> bool:
         """Whether a signal came meanwhile: Ctrl-C reaches the child too, and may end it first."""
         self._signals.settimeout(0.05)
-        with contextlib.suppress(OSError):
-            self._interrupts += len(self._signals.recv(64))
+        self._hear_signals()
         self._signals.settimeout(0)
         return bool(self._interrupts)
+
+    def _hear_signals(self) -> None:
+        """Count those that have come; somebody may have done so already."""
+        with contextlib.suppress(BlockingIOError, TimeoutError):
+            self._interrupts += len(self._signals.recv(64))
 
     def _bury(self) -> None:
         """See to retired children: gone, or out of time."""
@@ -218,8 +224,7 @@ class Reloader:
         logger.info("Stopped")
 
     def _is_second_signal(self) -> bool:
-        with contextlib.suppress(OSError):
-            self._interrupts += len(self._signals.recv(64))
+        self._hear_signals()
         return self._interrupts > 1
 
     @contextlib.contextmanager
