@@ -141,6 +141,7 @@ def test_many_small_pieces_cost_no_object_each():
         assert stream.read() == LINES * 1000
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="counts by /proc")
 def test_many_small_pieces_after_the_first_on_disk_cost_no_system_call_each():
     spool = Spool(4)
     spool.write(b"above")
@@ -223,6 +224,7 @@ def test_a_disk_that_takes_nothing_is_answered(monkeypatch, caplog, number, stat
             assert "as the system says it" in caplog.text
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
 def test_a_disk_that_is_full_only_at_the_last_bytes_is_answered(monkeypatch):
     disk = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by the body
     monkeypatch.setattr(body_module.tempfile, "TemporaryFile", lambda **_: disk)
